@@ -1,0 +1,96 @@
+# Firn: HTTP in, Iceberg tables out. `make help` lists what can be asked for.
+#
+# Targets that build or test install what they lack first (scripts/setup): a second call only looks.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := build
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+PY      := $(CURDIR)/.venv/bin/python
+# What the shell's globbing can't say: every package of the module, the nested modules excluded.
+ALL     := ./...
+
+# RUN=pattern narrows any of the test targets to the tests that match; FUZZTIME is how long each fuzzer gets.
+RUN      ?=
+FUZZTIME ?= 60s
+GOTEST   := $(GO) test $(if $(RUN),-run '$(RUN)')
+
+export FIRN_PYTHON ?= $(PY)
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {print "\n" substr($$0, 5)} /^[a-z][a-z-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build and run
+
+.PHONY: setup
+setup: ## install the missing build dependencies (Debian: apt, sudo only where needed; elsewhere: say what to install)
+	@scripts/setup
+
+.PHONY: build
+build: setup ## build bin/ingestd and bin/flushlambda
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ingestd ./ingestd
+	CGO_ENABLED=0 $(GO) build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
+
+.PHONY: run
+run: build ## build, then start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='-cut-interval 2s' adds flags)
+	@exec bin/ingestd $(ARGS)
+
+.PHONY: dist
+dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambda's bootstrap as a zip
+	@scripts/dist '$(VERSION)'
+
+.PHONY: clean
+clean: ## remove what was built (not .venv, not firn-data)
+	@rm -rf bin dist
+	$(GO) clean -testcache
+
+##@ Test
+
+.PHONY: venv
+venv: .venv/stamp ## make .venv with the Iceberg readers that the tests read with
+
+.venv/stamp: perf/readers/requirements.txt perf/readers/constraints.txt
+	@scripts/setup python
+	test -x $(PY) || python3 -m venv .venv
+	$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements.txt
+	touch $@
+
+.PHONY: test
+test: setup venv ## the quick tier, with the race detector (10 minutes at most)
+	@FIRN_TIER=test $(GOTEST) -race -timeout 10m $(ALL)
+	FIRN_TIER=test scripts/simulate $(RUN)
+
+.PHONY: ci
+ci: ## what .ci/run does: check, test, and the middle tier (40 minutes at most)
+	@.ci/run </dev/null
+
+.PHONY: slow
+slow: setup venv ## the slow tier: more kills, seeds and readers, and a minute for each fuzzer (180 minutes at most)
+	@$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements.txt -r perf/readers/requirements-slow.txt
+	FIRN_TIER=slow $(GOTEST) -timeout 170m $(ALL)
+	FIRN_TIER=slow scripts/simulate $(RUN)
+	$(MAKE) fuzz
+
+.PHONY: soak
+soak: setup venv ## the soak tier: hours of load on the real daemon (FIRN_SOAK=2h)
+	@FIRN_TIER=soak $(GOTEST) -count=1 -timeout 0 ./perf/...
+
+.PHONY: fuzz
+fuzz: setup ## each fuzzer for FUZZTIME (60s)
+	@scripts/fuzz '$(FUZZTIME)'
+
+.PHONY: bench
+bench: setup ## the benchmarks of all packages
+	@$(GO) test -run '^$$' -bench '$(if $(RUN),$(RUN),.)' -benchmem -timeout 60m $(ALL)
+
+##@ Check
+
+.PHONY: check
+check: setup ## formatting, vet, staticcheck, module files, shell scripts and the glossary
+	@scripts/check

@@ -48,6 +48,8 @@ type Vector struct {
 	// Valid has bit i%64 of word i/64 set where row i has a value; nil when every row has one. A null row still
 	// occupies its slot (zero, or empty) in the value slices.
 	Valid []uint64
+
+	spare []uint64 // Valid's memory between a Reset and the next null
 }
 
 // Batch is a run of rows. Cols follow Schema.Fields.

@@ -1,0 +1,220 @@
+package column
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"firn/commitlib/iceberg"
+)
+
+// schema has a column of each kind, required and optional.
+var schema = &iceberg.Schema{Fields: []iceberg.Field{
+	{ID: 1, Name: "i", Type: iceberg.Int, Required: true},
+	{ID: 2, Name: "l", Type: iceberg.Long},
+	{ID: 3, Name: "s", Type: iceberg.String, Required: true},
+	{ID: 4, Name: "b", Type: iceberg.Binary},
+	{ID: 5, Name: "t", Type: iceberg.TimestampTZ},
+}}
+
+// row is the model of a row: nil is null.
+type row [5]any
+
+func randomRow(r *rand.Rand, nulls float64) row {
+	x := row{int32(r.Uint32()), int64(r.Uint64()), []byte(strings.Repeat("x", r.IntN(4))), []byte{byte(r.Uint32()), 0xff}, int64(r.Uint64())}
+	for _, i := range []int{1, 3, 4} {
+		if r.Float64() < nulls {
+			x[i] = nil
+		}
+	}
+	return x
+}
+
+func appendRow(t *testing.T, b *Batch, x row) {
+	t.Helper()
+	for i := range b.Cols {
+		v := &b.Cols[i]
+		switch x := x[i].(type) {
+		case nil:
+			v.AppendNull()
+		case int32:
+			v.AppendInt32(x)
+		case int64:
+			v.AppendInt64(x)
+		case []byte:
+			if err := v.AppendBytes(x); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.Len++
+}
+
+func rowOf(b *Batch, i int) row {
+	var x row
+	for c := range b.Cols {
+		v := &b.Cols[c]
+		switch {
+		case v.Null(i):
+		case v.Kind == Int32:
+			x[c] = v.Int32(i)
+		case v.Kind == Int64:
+			x[c] = v.Int64(i)
+		default:
+			x[c] = bytes.Clone(v.Bytes(i))
+			if x[c].([]byte) == nil {
+				x[c] = []byte{}
+			}
+		}
+	}
+	return x
+}
+
+func same(a, b row) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
+
+// TestAppend holds batches against rows kept apart, over reuse, nulls that start late, and Const sources.
+func TestAppend(t *testing.T) {
+	b, err := New(schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, _ := New(schema)
+	for seed := uint64(1); seed <= 40; seed++ {
+		r := rand.New(rand.NewPCG(seed, 1))
+		b.Reset()
+		var want []row
+		for step := range 5 {
+			src.Reset()
+			nulls := []float64{0, 0, 0.3, 1, 0}[(step+int(seed))%5]
+			var from []row
+			for range r.IntN(200) {
+				x := randomRow(r, nulls)
+				from = append(from, x)
+				appendRow(t, src, x)
+			}
+			if step == 3 && src.Len > 0 { // one value for all rows
+				x := randomRow(r, 0.5)
+				src.Cols[0].SetInt32(x[0].(int32))
+				if x[1] == nil {
+					src.Cols[1].SetNull()
+				} else {
+					src.Cols[1].SetInt64(x[1].(int64))
+				}
+				if err := src.Cols[2].SetBytes(x[2].([]byte)); err != nil {
+					t.Fatal(err)
+				}
+				for i := range from {
+					copy(from[i][:3], x[:3])
+				}
+			}
+			if err := src.Validate(); err != nil {
+				t.Fatalf("seed %d: source: %v", seed, err)
+			}
+			for i := range from {
+				if got := rowOf(src, i); !same(got, from[i]) {
+					t.Fatalf("seed %d: source row %d is %v, want %v", seed, i, got, from[i])
+				}
+			}
+			lo := r.IntN(src.Len + 1)
+			hi := lo + r.IntN(src.Len-lo+1)
+			if err := b.Append(src, lo, hi); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			want = append(want, from[lo:hi]...)
+		}
+		if err := b.Validate(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if b.Len != len(want) {
+			t.Fatalf("seed %d: %d rows, want %d", seed, b.Len, len(want))
+		}
+		nulls := [5]int{}
+		for i := range want {
+			if got := rowOf(b, i); !same(got, want[i]) {
+				t.Fatalf("seed %d: row %d is %v, want %v", seed, i, got, want[i])
+			}
+			for c := range nulls {
+				if want[i][c] == nil {
+					nulls[c]++
+				}
+			}
+		}
+		for c := range b.Cols {
+			if got := b.Cols[c].Nulls(b.Len); got != nulls[c] {
+				t.Fatalf("seed %d: column %d counts %d nulls, want %d", seed, c, got, nulls[c])
+			}
+		}
+		if b.Size() > b.Capacity() {
+			t.Fatalf("seed %d: uses %d bytes of %d held", seed, b.Size(), b.Capacity())
+		}
+	}
+}
+
+// TestValidateRefuses damages a good batch in one place a row.
+func TestValidateRefuses(t *testing.T) {
+	f := func(name string, damage func(*Batch)) {
+		t.Helper()
+		b, _ := New(schema)
+		r := rand.New(rand.NewPCG(7, 7))
+		for range 70 {
+			appendRow(t, b, randomRow(r, 0.2))
+		}
+		if err := b.Validate(); err != nil {
+			t.Fatalf("%s: before: %v", name, err)
+		}
+		damage(b)
+		if err := b.Validate(); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	f("length", func(b *Batch) { b.Len++ })
+	f("negative length", func(b *Batch) { b.Len = -1 })
+	f("column missing", func(b *Batch) { b.Cols = b.Cols[:4] })
+	f("no schema", func(b *Batch) { b.Schema = nil })
+	f("kind", func(b *Batch) { b.Cols[0].Kind = Int64 })
+	f("short values", func(b *Batch) { b.Cols[1].Int64s = b.Cols[1].Int64s[:69] })
+	f("const with many values", func(b *Batch) { b.Cols[0].Const = true })
+	f("ends fall", func(b *Batch) { b.Cols[3].Ends[5] = 1 << 31 })
+	f("ends beyond data", func(b *Batch) { b.Cols[2].Data = b.Cols[2].Data[:len(b.Cols[2].Data)-1] })
+	f("bytes behind the last end", func(b *Batch) { b.Cols[2].Data = append(b.Cols[2].Data, 0) })
+	f("null in a required column", func(b *Batch) { b.Cols[0].Valid = []uint64{^uint64(0) - 1, ^uint64(0)} })
+	f("short validity", func(b *Batch) { b.Cols[1].Valid = b.Cols[1].Valid[:1] })
+}
+
+func TestNewRefusesForeignTypes(t *testing.T) {
+	if _, err := New(&iceberg.Schema{Fields: []iceberg.Field{{ID: 1, Name: "d", Type: "decimal(9,2)"}}}); err == nil {
+		t.Fatal("a decimal column was accepted")
+	}
+}
+
+func TestAppendRefuses(t *testing.T) {
+	a, _ := New(schema)
+	b, _ := New(&iceberg.Schema{Fields: schema.Fields[:2]})
+	if err := a.Append(b, 0, 0); err == nil {
+		t.Error("another schema was accepted")
+	}
+	if err := a.Append(a, 0, 1); err == nil {
+		t.Error("rows that are not there were accepted")
+	}
+	v, w := Vector{Kind: Bytes}, Vector{Kind: Int32}
+	if err := v.Append(&w, 0, 0); err == nil {
+		t.Error("another kind was accepted")
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	one := Vector{Kind: Bytes}
+	if err := one.SetBytes(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	v := Vector{Kind: Bytes}
+	if err := v.Append(&one, 0, 4097); !errors.Is(err, ErrTooLarge) {
+		t.Fatalf("4 GiB and 1 MiB: %v, want ErrTooLarge", err)
+	}
+	if len(v.Ends) != 0 || len(v.Data) != 0 {
+		t.Fatal("a refused append changed the vector")
+	}
+}

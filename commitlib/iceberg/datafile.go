@@ -16,4 +16,21 @@ type DataFile struct {
 	UpperBounds     map[int][]byte `json:"upper,omitempty"`
 	SplitOffsets    []int64        `json:"split_offsets,omitempty"` // row group starts, ascending
 	SortOrderID     int            `json:"sort_order,omitempty"`
+
+	// What files of other engines may have besides; it is kept when their manifests are merged, and does not travel.
+	Content        FileContent   `json:"-"`
+	Format         string        `json:"-"` // "" is Parquet
+	NaNValueCounts map[int]int64 `json:"-"`
+	KeyMetadata    []byte        `json:"-"`
+	EqualityIDs    []int         `json:"-"`
 }
+
+// FileContent says what the rows of a file are.
+type FileContent int32
+
+// The contents of a file.
+const (
+	ContentData            FileContent = 0
+	ContentPositionDeletes FileContent = 1
+	ContentEqualityDeletes FileContent = 2
+)

@@ -40,12 +40,16 @@ type Field struct {
 	Required bool
 	Type     Type
 	Doc      string
+
+	extra extras // default values and what else this struct does not name
 }
 
 // Schema is one version of a table's columns.
 type Schema struct {
 	ID     int
 	Fields []Field
+
+	extra extras // identifier-field-ids and what else this struct does not name
 }
 
 // FieldByID returns the column with that id.

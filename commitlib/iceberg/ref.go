@@ -1,0 +1,54 @@
+package iceberg
+
+import "fmt"
+
+// Ref is a named pointer to a snapshot (spec: "Snapshot References").
+type Ref struct {
+	SnapshotID int64
+	Type       string // RefBranch or RefTag
+
+	extra extras // the retention of the ref
+}
+
+// The types of a ref.
+const (
+	RefBranch = "branch"
+	RefTag    = "tag"
+)
+
+// MarshalJSON writes the ref as table metadata holds it.
+func (r Ref) MarshalJSON() ([]byte, error) { return r.appendJSON(nil), nil }
+
+// UnmarshalJSON reads a ref.
+func (r *Ref) UnmarshalJSON(b []byte) error {
+	got, err := parseRef(string(b))
+	if err == nil {
+		*r = got
+	}
+	return err
+}
+
+func (r Ref) appendJSON(dst []byte) []byte {
+	dst = appendInt(dst, `{"snapshot-id":`, r.SnapshotID)
+	dst = appendString(append(dst, `,"type":`...), r.Type)
+	return r.extra.appendTo(dst)
+}
+
+func parseRef(doc string) (Ref, error) {
+	var r Ref
+	err := eachMember(doc, func(key, v string) (err error) {
+		switch key {
+		case "snapshot-id":
+			r.SnapshotID, err = asInt64(v)
+		case "type":
+			r.Type, err = asString(v)
+		default:
+			r.extra.add(key, v)
+		}
+		return err
+	})
+	if err == nil && r.Type != RefBranch && r.Type != RefTag {
+		err = fmt.Errorf("type is %q, want branch or tag", r.Type)
+	}
+	return r, err
+}

@@ -22,6 +22,7 @@ var (
 	ErrNotExist     = errors.New("object does not exist")
 	ErrPrecondition = errors.New("object store refused the condition") // exists already, or the ETag is another's
 	ErrUnknown      = errors.New("outcome of the write is not known")  // it may have been applied, or may be yet
+	ErrNoSpace      = errors.New("no space left in the object store")  // a write left nothing; reads go on: free space and write again
 )
 
 // Info describes a stored object.
@@ -45,7 +46,8 @@ type Store interface {
 	Root() string
 
 	// Put writes the object whole: readers see all of it or nothing. When it returns nil the object is durable.
-	// Errors: ErrPrecondition, ErrUnknown, or another that left nothing.
+	// Errors: ErrPrecondition, ErrUnknown, ErrNoSpace, or another that left nothing. ErrPrecondition is certain: a store
+	// that sent the request more than once answers ErrUnknown instead, since its own first try may be what refused the second.
 	// body is read only during the call; Put may read it again from the start for a retry of its own.
 	Put(ctx context.Context, key string, body []byte, cond Condition) (Info, error)
 
@@ -58,7 +60,8 @@ type Store interface {
 	// Head describes an object without reading it; Checksum is filled wherever the store can.
 	Head(ctx context.Context, key string) (Info, error)
 
-	// List calls fn for each object whose key begins with prefix, in key order, until fn returns an error.
+	// List calls fn for each object whose key begins with prefix, in byte order of the keys, until fn returns an
+	// error, which it returns. Info's ETag and Checksum may be empty. Objects put or deleted meanwhile may be in it or not.
 	List(ctx context.Context, prefix string, fn func(Info) error) error
 
 	// Delete removes objects; one that does not exist is no error.

@@ -3,9 +3,7 @@
 A table's folder holds metadata/v<N>.metadata.json, and metadata/version-hint.text names the N that is current.
 """
 
-import glob
 import os
-import site
 
 COLUMNS = ["log", "sequence", "partition", "event_time", "ingest_time", "idempotency_key", "payload"]
 
@@ -23,20 +21,6 @@ def pyiceberg_table(table):
     from pyiceberg.table import StaticTable
 
     return StaticTable.from_metadata(metadata_file(table))
-
-
-def duckdb_connection():
-    """DuckDB with its Iceberg reader, from the wheels: no download. Session time is UTC, so that times print as stored."""
-    import duckdb
-
-    con = duckdb.connect()
-    for name in ("avro", "iceberg"):  # iceberg needs avro loaded
-        found = [f for d in site.getsitepackages() for f in glob.glob(f"{d}/duckdb_extension_{name}/extensions/*/{name}.duckdb_extension")]
-        if not found:
-            raise SystemExit(f"duckdb-extension-{name} is not installed: run `make venv`")
-        con.load_extension(found[0])
-    con.execute("SET TimeZone = 'UTC'")
-    return con
 
 
 def duckdb_scan(engine, table):

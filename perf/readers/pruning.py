@@ -38,7 +38,9 @@ def duckdb_files(engine, table, filter):
         column, lo, hi = filter
         value = (lambda v: f"TIMESTAMPTZ '{iso(v)}'") if column in TIMES else str
         where = f" WHERE {column} >= {value(lo)} AND {column} < {value(hi)}"
-    con = engines.duckdb_connection()
+    import duckdb_iceberg
+
+    con = duckdb_iceberg.connect()
     plan = con.execute(
         f"EXPLAIN (ANALYZE, FORMAT json) SELECT max(payload) FROM {engines.duckdb_scan(engine, table)}{where}"
     ).fetchall()[0][1]

@@ -34,7 +34,9 @@ def read_pyiceberg(table, out):
 
 
 def read_duckdb(engine, table, out):
-    con = engines.duckdb_connection()
+    import duckdb_iceberg
+
+    con = duckdb_iceberg.connect()
     con.execute(
         "COPY (SELECT log, sequence, partition, epoch_us(event_time) AS event_time, epoch_us(ingest_time) AS ingest_time,"
         " hex(idempotency_key) AS idempotency_key, hex(payload) AS payload"

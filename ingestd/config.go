@@ -1,0 +1,267 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is everything that an operator can set. Each member is a flag, and an environment variable of the
+// same name: -cut-interval is FIRN_CUT_INTERVAL. A flag wins over the variable.
+type Config struct {
+	Listen    string
+	Data      string
+	Warehouse string // empty: "warehouse" inside Data
+	Namespace string
+
+	CutInterval  time.Duration
+	SegmentBytes ByteSize
+	HotRetention time.Duration
+	AutoCreate   bool
+
+	LogBytes     ByteSize
+	TableShare   float64
+	DiskReserve  ByteSize
+	MemoryLimit  ByteSize
+	DedupWindow  time.Duration
+	DedupBytes   ByteSize
+	BodyBytes    ByteSize
+	EventBytes   ByteSize
+	InFlight     ByteSize
+	EncodeWorker int
+
+	LogLevel slog.Level
+
+	Drain   bool
+	Check   bool
+	Salvage bool
+	Version bool
+}
+
+// Default is a configuration for the reference host: 2 vCPU, 1 GB of memory, one small volume.
+func Default() Config {
+	return Config{
+		Listen:       "127.0.0.1:8080",
+		Data:         "./firn-data",
+		Namespace:    "default",
+		CutInterval:  10 * time.Second,
+		SegmentBytes: 32 << 20,
+		AutoCreate:   true,
+		LogBytes:     8 << 30,
+		TableShare:   0.5,
+		DiskReserve:  256 << 20,
+		MemoryLimit:  400 << 20,
+		DedupWindow:  24 * time.Hour,
+		DedupBytes:   1 << 30,
+		BodyBytes:    16 << 20,
+		EventBytes:   1 << 20,
+		InFlight:     64 << 20,
+		EncodeWorker: 1,
+	}
+}
+
+// flags binds every member to its flag. The texts state unit, default and effect.
+func (c *Config) flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.Listen, "listen", c.Listen, "`address` to serve HTTP on. There is no authentication: anything but a loopback address is refused")
+	fs.StringVar(&c.Data, "data", c.Data, "`directory` of the event log. One ingestd at a time; an acked event is as safe as the volume that this lies on")
+	fs.StringVar(&c.Warehouse, "warehouse", c.Warehouse, "where the tables lie: a `directory`. A table is at <warehouse>/<namespace>/<table> (default: \"warehouse\" inside the data directory)")
+	fs.StringVar(&c.Namespace, "namespace", c.Namespace, "`namespace` of the tables")
+	fs.DurationVar(&c.CutInterval, "cut-interval", c.CutInterval, "longest `time` that an acked event waits before its segment is cut and committed; a table's settings may say otherwise. Shorter makes events visible sooner, in smaller files")
+	fs.Var(&c.SegmentBytes, "segment-bytes", "`size` of uncompressed rows at which a segment is cut before its time. Encoding one takes about three times as much memory")
+	fs.DurationVar(&c.HotRetention, "hot-retention", c.HotRetention, "`time` that events stay readable in the log after their commit; a table's settings may say otherwise. 0 drops them at once")
+	fs.BoolVar(&c.AutoCreate, "auto-create", c.AutoCreate, "make a table at its first event; false: only PUT /tables/{table} makes tables")
+	fs.Var(&c.LogBytes, "log-bytes", "`size` on disk that the log may reach. At the bound, appends are refused with 503 until the backlog drains")
+	fs.Float64Var(&c.TableShare, "table-share", c.TableShare, "`fraction` of -log-bytes that one table may hold, so that a stuck table leaves room for the others")
+	fs.Var(&c.DiskReserve, "disk-reserve", "`size` of free space to keep on the volume. Below it appends get 507, while reading and committing go on")
+	fs.Var(&c.MemoryLimit, "memory-limit", "soft `size` for the Go heap (GOMEMLIMIT); RocksDB takes up to 96 MiB besides")
+	fs.DurationVar(&c.DedupWindow, "dedup-window", c.DedupWindow, "`time` that an idempotency key is remembered")
+	fs.Var(&c.DedupBytes, "dedup-bytes", "`size` of the remembered idempotency keys. When it is full, events with new keys are refused with 429; no key is forgotten early")
+	fs.Var(&c.BodyBytes, "body-bytes", "largest `size` of a request body, expanded")
+	fs.Var(&c.EventBytes, "event-bytes", "largest `size` of one event's payload")
+	fs.Var(&c.InFlight, "in-flight-bytes", "`size` of all request bodies in memory at once; beyond it requests get 503")
+	fs.IntVar(&c.EncodeWorker, "encode-workers", c.EncodeWorker, "`number` of segments encoded at once; each holds one segment in memory")
+	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
+	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")
+	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration, print it, and exit")
+	fs.BoolVar(&c.Salvage, "salvage", c.Salvage, "open a log whose write-ahead log is damaged, up to the damage. What lies behind it is LOST: a start without this flag says how much that is")
+	fs.BoolVar(&c.Version, "version", c.Version, "print the version and exit")
+}
+
+// Parse reads flags and environment into a configuration over Default. It writes usage to the flag set's output.
+func Parse(name string, args []string, lookup func(string) (string, bool)) (Config, error) {
+	c := Default()
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	c.flags(fs)
+	var errs []error
+	fs.VisitAll(func(f *flag.Flag) {
+		if v, ok := lookup(envName(f.Name)); ok {
+			if err := fs.Set(f.Name, v); err != nil {
+				errs = append(errs, fmt.Errorf("%s=%q: %w", envName(f.Name), v, err))
+			}
+		}
+	})
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "%s takes events over HTTP into Apache Iceberg tables.\n\nEach flag is also an environment variable: -cut-interval is FIRN_CUT_INTERVAL.\n\n", name)
+		fs.PrintDefaults()
+	}
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unexpected argument %q: all settings are flags, see -help", fs.Arg(0)))
+	}
+	if c.Warehouse == "" {
+		c.Warehouse = filepath.Join(c.Data, "warehouse")
+	}
+	return c, errors.Join(append(errs, c.Validate())...)
+}
+
+func envName(flagName string) string {
+	return "FIRN_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+// Validate reports all violations at once, each with what to do.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("-%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	if host, _, err := net.SplitHostPort(c.Listen); err != nil {
+		bad("listen", "%q is no host:port: give one like 127.0.0.1:8080", c.Listen)
+	} else if !loopback(host) {
+		bad("listen", "%q is not a loopback address, and ingestd has no authentication: listen on 127.0.0.1 and put a proxy that authenticates before it", c.Listen)
+	}
+	if c.Data == "" {
+		bad("data", "empty: name a directory")
+	}
+	if scheme, _, ok := strings.Cut(c.Warehouse, "://"); ok {
+		bad("warehouse", "%s:// is not supported by this version: give a directory", scheme)
+	}
+	if !validNamespace(c.Namespace) {
+		bad("namespace", "%q does not match ^[a-z][a-z0-9_]{0,127}$, which every catalog accepts", c.Namespace)
+	}
+	if c.CutInterval < 100*time.Millisecond || c.CutInterval > time.Hour {
+		bad("cut-interval", "%v is not between 100ms and 1h", c.CutInterval)
+	}
+	if c.HotRetention < 0 || c.HotRetention > 30*24*time.Hour {
+		bad("hot-retention", "%v is not between 0 and 720h", c.HotRetention)
+	}
+	if c.DedupWindow < time.Minute || c.DedupWindow > 7*24*time.Hour {
+		bad("dedup-window", "%v is not between 1m and 168h", c.DedupWindow)
+	}
+	if c.TableShare <= 0 || c.TableShare > 1 {
+		bad("table-share", "%v is not in (0, 1]", c.TableShare)
+	}
+	if c.EncodeWorker < 1 || c.EncodeWorker > 64 {
+		bad("encode-workers", "%d is not between 1 and 64", c.EncodeWorker)
+	}
+	sizes := func(name string, v, lo, hi ByteSize) {
+		if v < lo || v > hi {
+			bad(name, "%v is not between %v and %v", v, lo, hi)
+		}
+	}
+	sizes("segment-bytes", c.SegmentBytes, 1<<20, 1<<30)
+	sizes("log-bytes", c.LogBytes, 64<<20, 1<<50)
+	sizes("disk-reserve", c.DiskReserve, 0, 1<<50)
+	sizes("memory-limit", c.MemoryLimit, 64<<20, 1<<50)
+	sizes("dedup-bytes", c.DedupBytes, 1<<20, 1<<50)
+	sizes("body-bytes", c.BodyBytes, 1<<10, 256<<20)
+	sizes("event-bytes", c.EventBytes, 1, 64<<20)
+	sizes("in-flight-bytes", c.InFlight, 1<<20, 1<<50)
+	if c.EventBytes > c.BodyBytes {
+		bad("event-bytes", "%v is more than -body-bytes (%v): no request could carry such an event", c.EventBytes, c.BodyBytes)
+	}
+	if c.BodyBytes > c.InFlight {
+		bad("in-flight-bytes", "%v is less than -body-bytes (%v): such a body could never be admitted", c.InFlight, c.BodyBytes)
+	}
+	if c.Drain && c.Salvage {
+		bad("drain", "not together with -salvage: start with -salvage first, look, then drain")
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func validNamespace(s string) bool {
+	if s == "" || len(s) > 128 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// effective lists the settings by flag name, sorted, as a start prints them. There is no secret among them.
+func (c Config) effective() []slog.Attr {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	c.flags(fs)
+	var attrs []slog.Attr
+	fs.VisitAll(func(f *flag.Flag) { attrs = append(attrs, slog.String(f.Name, f.Value.String())) })
+	sort.Slice(attrs, func(i, j int) bool { return attrs[i].Key < attrs[j].Key })
+	return attrs
+}
+
+// ByteSize is a number of bytes that is written with a binary unit: 512, 64KiB, 8GiB.
+type ByteSize int64
+
+var byteUnits = []struct {
+	name string
+	size ByteSize
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+func (b ByteSize) String() string {
+	for _, u := range byteUnits {
+		if b >= u.size && b%u.size == 0 {
+			return strconv.FormatInt(int64(b/u.size), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
+// Set parses a size; it is flag.Value's.
+func (b *ByteSize) Set(s string) error {
+	factor := ByteSize(1)
+	digits := s
+	for _, u := range byteUnits {
+		if rest, ok := strings.CutSuffix(s, u.name); ok {
+			factor, digits = u.size, rest
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || ByteSize(n) > (1<<62)/factor {
+		return fmt.Errorf("%q is no size: write bytes as 1048576, 64KiB, 32MiB, 8GiB or 1TiB", s)
+	}
+	*b = ByteSize(n) * factor
+	return nil
+}
+
+// ensureDir makes a directory usable, or says what is wrong with it.
+func ensureDir(flagName, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
+	}
+	probe, err := os.CreateTemp(dir, ".firn-probe-*")
+	if err != nil {
+		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}

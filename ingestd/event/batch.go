@@ -23,30 +23,42 @@ type Batch struct {
 	members []byte   // scratch for a member name that is written with escapes
 }
 
-// maxPooledBytes is the largest arena that goes back into the pool: four times the median bulk body (256 KiB), so that one huge
-// request does not leave its memory behind for good.
-const maxPooledBytes = 1 << 20
+// Batches are pooled by size, so that a small request never holds what a large one left behind: what batches in use hold stays
+// in proportion to the bodies under way, which httpapi bounds. A class holds batches of at most so many bytes; larger ones, which
+// come a few a second at most, are left to the collector.
+var classes = [...]int{64 << 10, 512 << 10, 4 << 20}
 
-var pool = sync.Pool{New: func() any {
+var pools [len(classes)]sync.Pool
+
+// classOf returns the smallest class that holds so many bytes, or len(classes).
+func classOf(bytes int) int {
+	for i, most := range classes {
+		if bytes <= most {
+			return i
+		}
+	}
+	return len(classes)
+}
+
+// Get returns an empty batch for a body of so many bytes.
+func Get(bodyBytes int) *Batch {
+	if c := classOf(bodyBytes); c < len(classes) {
+		if b, ok := pools[c].Get().(*Batch); ok {
+			b.Reset()
+			return b
+		}
+	}
 	b := new(Batch)
 	b.Cols = make([]column.Vector, numCols)
-	return b
-}}
-
-// Get returns an empty batch from the pool.
-func Get() *Batch {
-	b := pool.Get().(*Batch)
 	b.Reset()
 	return b
 }
 
 // Release gives the batch back. The caller must not touch it, nor any slice of it, afterwards.
 func (b *Batch) Release() {
-	p, k := &b.Cols[ColPayload], &b.Cols[ColKey]
-	if cap(p.Data) > maxPooledBytes || cap(p.Ends) > maxPooledBytes/4 || cap(k.Data) > maxPooledBytes {
-		return
+	if c := classOf(b.Capacity()); c < len(classes) {
+		pools[c].Put(b)
 	}
-	pool.Put(b)
 }
 
 // Reset empties the batch and keeps its arenas.
@@ -67,7 +79,16 @@ func (b *Batch) Reset() {
 	k.Valid = b.valid
 }
 
-// addPartition appends the next row's partition. Every adder is called once a row, and then b.Len is raised.
+// add ends the next row, whose payload and key were appended to their arenas.
+func (b *Batch) add(partition int32, micros int64, keyed bool) {
+	b.addPartition(partition)
+	b.addTime(micros)
+	b.endKey(keyed)
+	b.endPayload()
+	b.Len++
+}
+
+// addPartition appends the next row's partition.
 func (b *Batch) addPartition(p int32) {
 	v := &b.Cols[ColPartition]
 	if v.Const {
@@ -145,40 +166,4 @@ func (b *Batch) finish() {
 	if b.keys == b.Len {
 		v.Valid = nil
 	}
-}
-
-// Payload returns the bytes of row i; they are valid until the batch is released.
-func (b *Batch) Payload(i int) []byte { return bytesAt(&b.Cols[ColPayload], i) }
-
-// Key returns the idempotency key of row i, and whether it has one.
-func (b *Batch) Key(i int) ([]byte, bool) {
-	v := &b.Cols[ColKey]
-	if v.Const || v.Valid != nil && v.Valid[i/64]>>(i%64)&1 == 0 {
-		return nil, false
-	}
-	return bytesAt(v, i), true
-}
-
-// Partition returns the partition of row i.
-func (b *Batch) Partition(i int) int32 {
-	if v := &b.Cols[ColPartition]; !v.Const {
-		return v.Int32s[i]
-	}
-	return b.Cols[ColPartition].Int32s[0]
-}
-
-// Time returns the event time of row i in microseconds since the Unix epoch.
-func (b *Batch) Time(i int) int64 {
-	if v := &b.Cols[ColTime]; !v.Const {
-		return v.Int64s[i]
-	}
-	return b.Cols[ColTime].Int64s[0]
-}
-
-func bytesAt(v *column.Vector, i int) []byte {
-	start := uint32(0)
-	if i > 0 {
-		start = v.Ends[i-1]
-	}
-	return v.Data[start:v.Ends[i]]
 }

@@ -7,7 +7,8 @@
 //     invalid UTF-8, bounded depth), times lie in the table's window, partitions are 0..2³¹-1.
 //   - Bodies are read once, straight into the batch's arenas: no allocation, lock or map entry per event, and no copy of
 //     the body is kept, so its buffer may be reused as soon as the decoder returns.
-//   - Memory is bounded by the body: an arena never holds more bytes than the body had, plus 16 per event.
+//   - Memory is bounded by the body: a batch holds at most as many bytes as the body had (twice, while base64 is decoded), plus
+//     25 per event.
 //
 // The package does no I/O and reads no clock. httpapi calls the decoders; eventlog takes the batches.
 package event

@@ -42,7 +42,7 @@ run: build ## build, then start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS
 	@exec bin/ingestd $(ARGS)
 
 .PHONY: dist
-dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambda's bootstrap as a zip
+dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambda's bootstrap
 	@scripts/dist '$(VERSION)'
 
 .PHONY: clean

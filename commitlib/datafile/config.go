@@ -1,0 +1,56 @@
+package datafile
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Level is how hard zstd works.
+type Level int
+
+// The levels: roughly zstd's 1, 3, 7 and 11.
+const (
+	Fastest Level = 1
+	Normal  Level = 2
+	Better  Level = 3
+	Best    Level = 4
+)
+
+// Config sets what an Encoder trades. Start from Default.
+type Config struct {
+	Level         Level
+	RowGroupBytes int // values of a row group before encoding, at most; readers plan and run in parallel by row group
+	PageBytes     int // values of a page before compression, at most, but never less than one row; also bounds the encoder's buffers
+}
+
+const (
+	// maxPageRows bounds a page's rows, so that the page index is fine enough to skip by: parquet-java's default.
+	maxPageRows = 20_000
+
+	// maxValueBytes bounds one value: page sizes are 31 bits in Parquet, and a page holds at least one value.
+	maxValueBytes = 1 << 30
+
+	minPageBytes = 4 << 10
+	maxPageBytes = 64 << 20
+	maxRowGroup  = 1 << 30
+)
+
+// Default is the configuration to start from.
+func Default() Config {
+	return Config{Level: Fastest, RowGroupBytes: 64 << 20, PageBytes: 1 << 20}
+}
+
+// Validate joins all violations.
+func (c Config) Validate() error {
+	var all []error
+	if c.Level < Fastest || c.Level > Best {
+		all = append(all, fmt.Errorf("level %d: want %d to %d", c.Level, Fastest, Best))
+	}
+	if c.PageBytes < minPageBytes || c.PageBytes > maxPageBytes {
+		all = append(all, fmt.Errorf("page of %d bytes: want %d to %d", c.PageBytes, minPageBytes, maxPageBytes))
+	}
+	if c.RowGroupBytes < c.PageBytes || c.RowGroupBytes > maxRowGroup {
+		all = append(all, fmt.Errorf("row group of %d bytes: want %d (a page) to %d", c.RowGroupBytes, c.PageBytes, maxRowGroup))
+	}
+	return errors.Join(all...)
+}

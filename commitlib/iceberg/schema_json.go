@@ -18,6 +18,15 @@ func (s *Schema) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// ParseSchema reads a schema from bytes that nobody has checked yet.
+func ParseSchema(b []byte) (*Schema, error) {
+	doc, err := validText(b)
+	if err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	return parseSchema(doc)
+}
+
 func (s *Schema) appendJSON(dst []byte) []byte {
 	dst = append(dst, `{"type":"struct"`...)
 	dst = appendInt(dst, `,"schema-id":`, int64(s.ID))

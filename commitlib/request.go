@@ -67,8 +67,8 @@ func (r *Request) Validate() error {
 	if r.Version != Protocol {
 		bad("request version %d is not %d, the one this build speaks: update the committer before the daemons", r.Version, Protocol)
 	}
-	if !validName(r.Table.Namespace) || !validName(r.Table.Name) {
-		bad("table name %q is not one", r.Table.String())
+	if err := catalog.CheckIdent(r.Table); err != nil {
+		errs = append(errs, err)
 	}
 	if r.TableUUID == uuid.Nil {
 		bad("table UUID is nil")
@@ -122,13 +122,6 @@ func (r *Request) validateFiles() (errs []error) {
 		return []error{fmt.Errorf("files hold %d records, the range [%d, %d] holds %d", rows, r.First, r.Last, want)}
 	}
 	return nil
-}
-
-// validName takes what a catalog identifier may hold without becoming ambiguous in a group name or a key.
-func validName(s string) bool {
-	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool {
-		return r == '.' || r == '/' || r == '\\' || r <= ' ' || r == 0x7f
-	})
 }
 
 // validLocation takes a URI ("s3://bucket/prefix") or an absolute path, clean and without a trailing slash.

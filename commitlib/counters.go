@@ -1,0 +1,45 @@
+package commitlib
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Counters is a snapshot of what a committer has done since it was made. Requests are counted once for each delivery.
+type Counters struct {
+	Commits      uint64        // snapshots that became current
+	CommitTime   time.Duration // from a Commit's start to its snapshot, summed
+	Applied      uint64        // requests applied
+	Events       uint64        // in them
+	Files        uint64        // data files in them
+	Bytes        uint64        // of those files
+	Conflicts    uint64        // swaps refused
+	Unknowns     uint64        // swaps of unknown outcome
+	Loads        uint64        // of table state, refreshes included
+	Skipped      uint64        // requests that the watermark covered
+	Gaps         uint64        // requests dropped: first > watermark + 1
+	Overlaps     uint64        // requests dropped: first <= watermark < last
+	TooOld       uint64        // requests dropped: staged too long ago
+	Rejected     uint64
+	Undecided    uint64
+	DeadLettered uint64 // messages handed to the dead-letter hook, rejected ones included
+	Spills       uint64 // spilled-watermarks files written
+}
+
+// counters are Counters while they count.
+type counters struct {
+	commits, commitNanos, applied, events, files, bytes, conflicts, unknowns, loads,
+	skipped, gaps, overlaps, tooOld, rejected, undecided, deadLettered, spills atomic.Uint64
+}
+
+// Counters returns what has been counted so far; each number is exact, the set is not one instant's.
+func (c *Committer) Counters() Counters {
+	n := &c.counters
+	return Counters{
+		Commits: n.commits.Load(), CommitTime: time.Duration(n.commitNanos.Load()),
+		Applied: n.applied.Load(), Events: n.events.Load(), Files: n.files.Load(), Bytes: n.bytes.Load(),
+		Conflicts: n.conflicts.Load(), Unknowns: n.unknowns.Load(), Loads: n.loads.Load(),
+		Skipped: n.skipped.Load(), Gaps: n.gaps.Load(), Overlaps: n.overlaps.Load(), TooOld: n.tooOld.Load(),
+		Rejected: n.rejected.Load(), Undecided: n.undecided.Load(), DeadLettered: n.deadLettered.Load(), Spills: n.spills.Load(),
+	}
+}

@@ -1,0 +1,182 @@
+package commitlib
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib/catalog"
+	"firn/commitlib/iceberg"
+	"firn/commitlib/manifest"
+	"firn/commitlib/objstore"
+	"firn/commitlib/safeguard"
+)
+
+// parent is one loaded state of a table together with what a commit derives from it, each part once. One commit owns it
+// at a time. A successful swap carries it forward instead of reading anything again.
+type parent struct {
+	table *catalog.Table
+	asOf  time.Time // when the load, or the swap, that produced it began
+	fresh bool      // that was after the running Commit was called, so after its messages arrived
+
+	// stop says why the table takes no commits at all; the fields below are valid only where it is nil.
+	stop    error
+	marks   *Watermarks
+	history *history
+	spilled *spilled // content of marks.Spilled, read when first needed
+
+	list     []manifest.ListEntry // the manifests of main's head, read when first needed
+	listRead bool
+
+	size  int64  // of the cache: estimate when it was put
+	putAt uint64 // of the cache
+}
+
+// Why else a table takes no commits from this committer.
+var (
+	errFormat    = errors.New("table's format version is not one that Firn writes")
+	errElsewhere = errors.New("table lies outside the committer's store")
+)
+
+// inspect derives a parent from a loaded table; before, if not nil, is an earlier state of the same table, whose immutable
+// parts are used again. Its error is the store's and worth another try: what is wrong with the table is in stop.
+func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *parent, asOf time.Time) (*parent, error) {
+	p := &parent{table: t, asOf: asOf, fresh: true}
+	stop := func(err error) (*parent, error) {
+		p.stop = err
+		return p, nil
+	}
+	m := t.Metadata
+	if _, ok := objstore.Key(c.store, t.Location+"/metadata"); !ok {
+		return stop(fmt.Errorf("%w: it lies at %q, the store is %q", errElsewhere, t.Location, c.store.Root()))
+	}
+	if m.FormatVersion != iceberg.FormatVersion {
+		return stop(fmt.Errorf("%w: it is %d, want %d", errFormat, m.FormatVersion, iceberg.FormatVersion))
+	}
+	var err error
+	if p.marks, err = ParseWatermarks(m.Properties); err != nil {
+		return stop(err)
+	}
+	if p.history, err = readHistory(m); err != nil {
+		return stop(err)
+	}
+	if err := p.marks.checkRoot(p.history.root); err != nil {
+		return stop(err)
+	}
+	if before != nil && before.stop == nil {
+		if before.spilled != nil && p.marks.Spilled != nil && *before.marks.Spilled == *p.marks.Spilled {
+			p.spilled = before.spilled
+		}
+		if now, was := m.CurrentSnapshot(), before.table.Metadata.CurrentSnapshot(); now != nil && was != nil && now.ManifestList == was.ManifestList {
+			p.list, p.listRead = before.list, before.listRead
+		}
+	}
+	if err := c.checkTraces(ctx, p); err != nil {
+		if errors.Is(err, ErrBelowTrace) || errors.Is(err, ErrWatermarksLost) {
+			return stop(err)
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+// checkTraces compares every log that a retained summary names with its watermark. One that is below was set back,
+// and if one was, none of them can be trusted: the others' summaries may have expired.
+func (c *Committer) checkTraces(ctx context.Context, p *parent) error {
+	var below *uuid.UUID // the least, so that a seeded run repeats
+	inFile := false
+	visit := func(log uuid.UUID, last, trace Seq) {
+		if last < trace && (below == nil || bytes.Compare(log[:], below[:]) < 0) {
+			below = &log
+		}
+	}
+	for log, trace := range p.history.traces {
+		if p.marks.needsSpilled(log) {
+			inFile = true
+		} else {
+			visit(log, p.marks.Logs[log].Last, trace)
+		}
+	}
+	if inFile && !safeguard.Off(safeguard.SpilledLookup) {
+		if err := c.readSpill(ctx, p); err != nil {
+			return err
+		}
+		for log, trace := range p.history.traces {
+			if p.marks.needsSpilled(log) {
+				visit(log, p.spilled.Logs[log].Last, trace)
+			}
+		}
+	}
+	if below == nil {
+		return nil
+	}
+	last, err := c.watermark(ctx, p, *below)
+	if err != nil {
+		return err
+	}
+	return belowTrace(*below, last, p.history.traces[*below])
+}
+
+// watermark returns a log's committed watermark in p, from the spilled file if it is there. ErrWatermarksLost
+// where that file cannot be trusted; any other error is the store's.
+func (c *Committer) watermark(ctx context.Context, p *parent, log uuid.UUID) (Seq, error) {
+	if !p.marks.needsSpilled(log) || safeguard.Off(safeguard.SpilledLookup) {
+		return p.marks.Logs[log].Last, nil
+	}
+	if err := c.readSpill(ctx, p); err != nil {
+		return 0, err
+	}
+	return p.spilled.Logs[log].Last, nil
+}
+
+// readSpill sees to it that p.spilled is there, if the table names a file.
+func (c *Committer) readSpill(ctx context.Context, p *parent) (err error) {
+	if p.spilled == nil && p.marks.Spilled != nil {
+		p.spilled, err = readSpilled(ctx, c.store, p.table, p.marks.Spilled)
+	}
+	return err
+}
+
+// manifests returns the entries of the head's manifest list; the slice must not be written to.
+func (c *Committer) manifests(ctx context.Context, p *parent) ([]manifest.ListEntry, error) {
+	if p.listRead {
+		return p.list, nil
+	}
+	if head := p.table.Metadata.CurrentSnapshot(); head != nil {
+		key, ok := objstore.Key(c.store, head.ManifestList)
+		if !ok {
+			return nil, fmt.Errorf("read manifest list %q: it lies outside the store %q", head.ManifestList, c.store.Root())
+		}
+		data, _, err := c.store.Get(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("read manifest list: %w", err)
+		}
+		if p.list, err = manifest.ReadList(data); err != nil {
+			return nil, fmt.Errorf("read manifest list %q: %w", head.ManifestList, err)
+		}
+	}
+	p.listRead = true
+	return p.list, nil
+}
+
+// heapBytes estimates what p holds: the parts that grow, at what they took when measured.
+func (p *parent) heapBytes() int64 {
+	const (
+		base         = 8 << 10
+		perSnapshot  = 1 << 10 // its struct and summary
+		perManifest  = 512
+		perWatermark = 64
+	)
+	n := int64(base) + perSnapshot*int64(len(p.table.Metadata.Snapshots)) + perManifest*int64(len(p.list))
+	if p.history != nil {
+		n += perWatermark * int64(len(p.history.traces))
+	}
+	if p.spilled != nil {
+		n += perWatermark * int64(len(p.spilled.Logs))
+	}
+	return n
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// The committer stays lean: a cold start of milliseconds and 10 MB of memory hang on what it pulls in. Tests may
+// pull what they like: only what is linked counts.
+func TestCommitterIsLean(t *testing.T) {
+	// Whatever imports one of these does not belong to the committer.
+	forbidden := []string{
+		"firn/ingestd",
+		"firn/commitlib/datafile",
+		"firn/commitlib/compact",
+		"github.com/parquet-go/",
+		"github.com/apache/arrow-go/",
+		"github.com/linxGnu/grocksdb",
+		"github.com/aws/aws-sdk-go-v2/config",
+		"github.com/prometheus/",
+	}
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,CgoFiles", "-tags", "lambda.norpc",
+		"./flushlambda", "./commitlib", "./commitlib/iceberg", "./commitlib/manifest", "./commitlib/catalog/...", "./commitlib/objstore/...")
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // otherwise CgoFiles is empty
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(out); ; seen++ {
+		var p struct {
+			ImportPath string
+			Standard   bool
+			CgoFiles   []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.CgoFiles) > 0 && !p.Standard { // the standard library's cgo is left out of a CGO_ENABLED=0 build
+			t.Errorf("the committer pulls cgo: %s", p.ImportPath)
+		}
+		for _, f := range forbidden {
+			if strings.HasPrefix(p.ImportPath, f) {
+				t.Errorf("the committer pulls %s", p.ImportPath)
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if seen < 50 {
+		t.Errorf("go list named %d packages: it looked at something else", seen)
+	}
+}

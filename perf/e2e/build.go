@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// built holds the programs that this test process has built, by name; they live until Main removes them.
+var built struct {
+	sync.Mutex
+	dir   string
+	tried map[string]func() (string, error)
+}
+
+// Main runs the tests of a package that builds programs, and removes the programs afterwards. Its TestMain calls it.
+func Main(m *testing.M) int {
+	code := m.Run()
+	built.Lock()
+	defer built.Unlock()
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	return code
+}
+
+// build compiles a program once for each test process and returns its path. module is the folder of its go.mod, from
+// the repository's root.
+func build(t testing.TB, name, module, pkg string, flags ...string) string {
+	t.Helper()
+	built.Lock()
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "firn-e2e-*")
+		if err != nil {
+			built.Unlock()
+			t.Fatal(err)
+		}
+		built.dir, built.tried = dir, make(map[string]func() (string, error))
+	}
+	once, ok := built.tried[name]
+	if !ok {
+		out := filepath.Join(built.dir, name)
+		once = sync.OnceValues(func() (string, error) {
+			cmd := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), pkg)...)
+			cmd.Dir = filepath.Join(Root(), module)
+			if text, err := cmd.CombinedOutput(); err != nil {
+				return "", fmt.Errorf("build %s: %w\n%s", name, err, text)
+			}
+			return out, nil
+		})
+		built.tried[name] = once
+	}
+	built.Unlock()
+	path, err := once()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Ingestd builds the daemon, with the race detector where the test has it.
+func Ingestd(t testing.TB) string {
+	t.Helper()
+	if raceEnabled {
+		return build(t, "ingestd-race", ".", "./ingestd", "-race")
+	}
+	return PlainIngestd(t)
+}
+
+// PlainIngestd builds the daemon as it is delivered: for tests that measure it.
+func PlainIngestd(t testing.TB) string {
+	t.Helper()
+	return build(t, "ingestd", ".", "./ingestd", "-trimpath")
+}
+
+// Root is the repository's root.
+func Root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"firn/ingestd/phase"
+	"firn/perf/tier"
+)
+
+// seedFor is the test's seed: FIRN_SEED replays a run as far as the machine's own timing lets it.
+func seedFor(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("FIRN_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("FIRN_SEED=%d", seed)
+	return seed
+}
+
+// The daemon is killed by SIGKILL again and again under load, at random moments and in the midst of each phase. Whatever was acked is in the
+// tables once, whatever was not is there at most once, and nothing hangs.
+func TestSIGKILL(t *testing.T) {
+	seed := seedFor(t)
+	r := rand.New(rand.NewPCG(seed, 1))
+	kills := tier.Pick(10, 100, 1000)
+	p := newProducers(36, "clicks", "views", "orders")
+	data := t.TempDir()
+	options := func(i int) Options {
+		return Options{
+			Data:  data,
+			Flags: []string{"-cut-interval", "150ms"},
+			Env:   []string{"FIRN_PHASE_FILE=" + filepath.Join(t.TempDir(), fmt.Sprintf("phases-%d", i))},
+		}
+	}
+	hit := map[string]int{}
+	for i := range kills {
+		o := options(i)
+		d := Start(t, o)
+		phases := mapPhases(t, strings.TrimPrefix(o.Env[0], "FIRN_PHASE_FILE="))
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.run(ctx, t, d.URL, seed+uint64(i))
+		}()
+
+		// Every other kill waits for a phase, in turn; the others come at any moment, start and replay included.
+		time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond)
+		aim := "any moment"
+		if i%2 == 0 {
+			n := i / 2 % len(phase.Names)
+			aim = phase.Names[n]
+			if !phases.await(n, 5*time.Second) {
+				aim += ", not seen"
+			}
+		}
+		d.Kill()
+		stop()
+		select {
+		case <-done:
+		case <-time.After(2 * requestTime):
+			t.Fatalf("kill %d: requests still hang %v after the daemon's death", i, 2*requestTime)
+		}
+		struck := phases.struck(t)
+		phases.close()
+		for _, name := range struck {
+			hit[name]++
+		}
+		if len(struck) == 0 {
+			hit["none"]++
+		}
+		if testing.Verbose() || kills <= 10 {
+			t.Logf("kill %d, aimed at %s: hit %s", i, aim, strings.Join(struck, ", "))
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d kills hit: %v", kills, hit)
+	if kills >= 100 {
+		for _, name := range phase.Names {
+			if hit[name]*100 < 5*kills {
+				t.Errorf("phase %s was hit by %d of %d kills, want 5 in 100", name, hit[name], kills)
+			}
+		}
+	}
+
+	d := Start(t, options(kills))
+	t.Logf("%d events were sent again under their keys", p.resend(t, d.Client()))
+	d.Stop()
+	Drain(t, options(kills+1), 2*time.Minute)
+	for _, engine := range []string{"duckdb-folder", "pyiceberg"} {
+		p.verify(t, engine, filepath.Join(data, "warehouse"))
+	}
+	// A second drain finds nothing to do.
+	Drain(t, options(kills+2), 30*time.Second)
+}

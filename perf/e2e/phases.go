@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"encoding/binary"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"firn/ingestd/phase"
+)
+
+// phaseFile is a running daemon's phase file: phase.Open describes it.
+type phaseFile struct {
+	path string
+	mem  []byte
+}
+
+// mapPhases maps the file of a daemon that is ready; it has its full size then.
+func mapPhases(t testing.TB, path string) *phaseFile {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	mem, err := unix.Mmap(int(f.Fd()), 0, phase.Size, unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &phaseFile{path, mem}
+}
+
+func (p *phaseFile) close() { unix.Munmap(p.mem) }
+
+// underWay says whether phase i has been entered and not left, now.
+func (p *phaseFile) underWay(i int) bool {
+	counter := func(at int) uint64 { return atomic.LoadUint64((*uint64)(unsafe.Pointer(&p.mem[at]))) }
+	left := counter(16*i + 8) // before entered: otherwise a phase entered and left in between would look as if under way
+	return counter(16*i) > left
+}
+
+// await spins until phase i is under way, at most the time given. It spins, because some phases last microseconds.
+func (p *phaseFile) await(i int, atMost time.Duration) bool {
+	for end := time.Now().Add(atMost); !p.underWay(i); runtime.Gosched() {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+// struck reads, after the daemon's death, which phases it died in.
+func (p *phaseFile) struck(t testing.TB) (names []string) {
+	t.Helper()
+	data, err := os.ReadFile(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range phase.Names {
+		if binary.LittleEndian.Uint64(data[16*i:]) > binary.LittleEndian.Uint64(data[16*i+8:]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

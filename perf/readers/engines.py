@@ -20,7 +20,7 @@ def metadata_file(table):
 def pyiceberg_table(table):
     from pyiceberg.table import StaticTable
 
-    return StaticTable.from_metadata(metadata_file(table))
+    return StaticTable.from_metadata(table)  # a folder: it follows the hint itself
 
 
 def duckdb_scan(engine, table):

@@ -73,6 +73,9 @@ func openDir(root string, sys syscalls, now func() time.Time) (*Dir, error) {
 }
 
 func (d *Dir) open() error {
+	if d.root == "/" {
+		return errors.New("the root of the file system cannot be a store; name a directory below it")
+	}
 	if err := d.makeRoot(d.root); err != nil {
 		return err
 	}

@@ -98,3 +98,16 @@ func TestWrittenManifestReadsBack(t *testing.T) {
 		t.Error("equal entries gave another file")
 	}
 }
+
+// writeUncached is Write with the schema made and parsed anew.
+func writeUncached(spec iceberg.PartitionSpec, entries []Entry) ([]byte, error) {
+	types, err := partitionTypes(testSchema, spec)
+	if err != nil {
+		return nil, err
+	}
+	w, err := makeWritten(types)
+	if err != nil {
+		return nil, err
+	}
+	return w.write(testSchema, spec, entries)
+}

@@ -20,7 +20,7 @@ type Group struct {
 // keep theirs; a spec without fields gives one group. It checks b (column.Batch.Validate).
 //
 // Two passes look up each row's group, a first that counts and a second that places row numbers into one array,
-// so that memory is 4 bytes a row and some 100 bytes a group. A row in a run of its group costs a comparison; a
+// so that memory is 4 bytes a row and some 200 bytes a group. A row in a run of its group costs a comparison; a
 // change of group costs one probe of a table that has an entry for each group, not for each row.
 //
 // Transforms: hour, day, month and year of a timestamptz, identity of an int, long or timestamptz, void. Others are

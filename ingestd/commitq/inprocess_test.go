@@ -117,9 +117,9 @@ func TestGroupsKeepTheirOrderAndDoNotWaitForEachOther(t *testing.T) {
 		if err := q.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		// 15 batches of a second, 4 groups at a time.
-		if took := time.Since(start); took != 4*time.Second {
-			t.Errorf("took %s, want 4s", took)
+		// 15 batches of a second, 4 groups at a time: 4 seconds, or 5 where the last batches are of one group.
+		if took := time.Since(start); took < 4*time.Second || took > 5*time.Second {
+			t.Errorf("took %s, want 4s or 5s", took)
 		}
 		r.check(t)
 		for _, g := range []string{"a", "b", "c", "d", "e"} {

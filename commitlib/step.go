@@ -156,7 +156,7 @@ func snapshotOf(m *iceberg.Metadata, r *Request) int64 {
 func (r *run) attempt(ctx context.Context, number int) error {
 	next, err := r.write(ctx, number)
 	if errors.Is(err, errUnwritable) {
-		return r.refused(err, "the request or the table's manifest list is damaged: see the reason")
+		return r.refused(ctx, err, "the request or the table's manifest list is damaged: see the reason")
 	}
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (r *run) attempt(ctx context.Context, number int) error {
 		r.outdated = true
 		return err
 	case errors.Is(err, catalog.ErrRejected):
-		return r.refused(err, "the catalog refuses the commit itself: see the reason")
+		return r.refused(ctx, err, "the catalog refuses the commit itself: see the reason")
 	default:
 		// ErrUnknown, and whatever else a catalog may answer once the swap was on its way.
 		r.counters.unknowns.Add(1)
@@ -188,11 +188,15 @@ func (r *run) attempt(ctx context.Context, number int) error {
 	}
 }
 
-// refused rejects what was to be applied, and what that would have covered; if that was planned on a guess it
-// returns err, so that it is planned anew first.
-func (r *run) refused(err error, advice string) error {
-	if !r.parent.fresh {
-		r.outdated = true
+// refused rejects what was to be applied, and what that would have covered, if the table is still as it was when err
+// was found: a refusal may be about a state that a rival has changed meanwhile. If it is not, err is returned, and the plan is made anew.
+func (r *run) refused(ctx context.Context, err error, advice string) error {
+	planned := r.parent
+	r.outdated = true
+	if lerr := r.load(ctx); lerr != nil {
+		return errors.Join(err, lerr)
+	}
+	if r.parent != planned {
 		return err
 	}
 	for i := range r.plan.verdicts {

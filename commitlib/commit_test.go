@@ -1,0 +1,322 @@
+package commitlib
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib/iceberg"
+	"firn/commitlib/manifest"
+	"firn/commitlib/objstore"
+)
+
+func TestEachRequestIsAppliedOnce(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a, b := w.log(), w.log()
+
+	w.commit(c, applied, w.request(a, 1, 5))
+	w.commit(c, skipped, w.request(a, 1, 5))          // duplicate
+	w.commit(c, skipped, w.request(a, 2, 4))          // cut anew, inside
+	w.commit(c, dropped, w.request(a, 7, 9))          // gap
+	w.commit(c, dropped, w.request(a, 4, 9))          // overlap
+	w.commit(c, applied, w.request(a, 6, 9))          // next
+	w.commit(c, []Outcome{Applied, Dropped, Applied}, // another log, this one's gap does not hold it up
+		w.request(b, 1, 3), w.request(a, 13, 13), w.request(a, 10, 11))
+	w.holds(map[uuid.UUID]Seq{a: 11, b: 3})
+
+	n := c.Counters()
+	if n.Commits != 3 || n.Applied != 4 || n.Events != 14 || n.Skipped != 2 || n.Gaps != 2 || n.Overlaps != 1 {
+		t.Errorf("counters %+v", n)
+	}
+}
+
+func TestBatchIsChainedWhateverItsOrder(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.log(), w.log()
+	results := w.commit(w.committer(), []Outcome{Applied, Applied, Dropped, Applied, Applied, Skipped},
+		w.request(a, 6, 9), w.request(b, 3, 3), w.request(a, 2, 9), w.request(a, 1, 5), w.request(b, 1, 2), w.request(a, 6, 9))
+	for i, r := range results {
+		if r.Outcome != Dropped && (r.SnapshotID != results[0].SnapshotID || r.SnapshotID == 0) {
+			t.Errorf("request %d: snapshot %d, want one for all", i, r.SnapshotID)
+		}
+	}
+	w.holds(map[uuid.UUID]Seq{a: 9, b: 3})
+	ranges, err := ParseRanges(w.load().Metadata.CurrentSnapshot())
+	if err != nil || fmt.Sprint(ranges[a]) != "[[1 5] [6 9]]" || fmt.Sprint(ranges[b]) != "[[1 2] [3 3]]" {
+		t.Errorf("ranges %v, %v", ranges, err)
+	}
+}
+
+func TestLongestOfEqualStartsIsAppliedOnce(t *testing.T) {
+	w := newWorld(t)
+	a := w.log()
+	w.commit(w.committer(), []Outcome{Skipped, Applied, Dropped}, w.request(a, 1, 3), w.request(a, 1, 7), w.request(a, 4, 9))
+	w.holds(map[uuid.UUID]Seq{a: 7})
+}
+
+func TestForeignCommitsOnTopHideNothing(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	for i := range Seq(5) {
+		w.commit(c, applied, w.request(a, i*10+1, i*10+10))
+		w.foreignAppend()
+		w.commit(c, skipped, w.request(a, i*10+1, i*10+10))
+	}
+	w.holds(map[uuid.UUID]Seq{a: 50})
+	if n := c.Counters().Conflicts; n == 0 {
+		t.Error("no swap met the foreign commits")
+	}
+}
+
+func TestTwoCommittersApplyEachRequestOnce(t *testing.T) {
+	w := newWorld(t)
+	a := w.log()
+	one, two := w.committer(), w.committer()
+	for i := range Seq(10) {
+		r := w.request(a, i*2+1, i*2+2)
+		first, second := one, two
+		if i%3 == 0 {
+			first, second = two, one
+		}
+		w.commit(first, applied, r)
+		w.commit(second, skipped, r) // its cached parent is stale: the swap conflicts, the re-check skips
+	}
+	w.holds(map[uuid.UUID]Seq{a: 20})
+}
+
+func TestGapIsDecidedOnFreshState(t *testing.T) {
+	w := newWorld(t)
+	a := w.log()
+	one, two := w.committer(), w.committer()
+	w.commit(one, applied, w.request(a, 1, 1))
+	w.commit(two, applied, w.request(a, 2, 2))
+	w.commit(one, applied, w.request(a, 3, 3)) // a gap on one's cached parent
+	w.holds(map[uuid.UUID]Seq{a: 3})
+}
+
+func TestOldRequestIsDropped(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	r := w.request(w.log(), 1, 2)
+	w.pass(MaxStagedAge + time.Second)
+	if got := w.commit(c, dropped, r); !strings.Contains(got[0].Reason, "staged") {
+		t.Errorf("reason %q", got[0].Reason)
+	}
+	again := *r
+	again.StagedAt = w.clock()
+	w.commit(c, applied, &again)
+	w.pass(MaxStagedAge + time.Second)
+	w.commit(c, skipped, r) // the watermark covers it, however old
+	w.holds(map[uuid.UUID]Seq{r.Log: 2})
+}
+
+func TestSummaryCarriesTotalsForward(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 5))
+	w.commit(c, applied, w.request(a, 6, 7))
+	got := w.load().Metadata.CurrentSnapshot().Summary
+	for key, want := range map[string]string{
+		"operation": "append", "added-data-files": "1", "added-records": "2", "added-files-size": "4", "changed-partition-count": "1",
+		"total-data-files": "2", "total-records": "7", "total-files-size": "8", "total-delete-files": "0", "engine-name": "firn",
+		PropRanges: fmt.Sprintf(`{%q:[[6,7]]}`, a),
+	} {
+		if got[key] != want {
+			t.Errorf("summary %s = %q, want %q", key, got[key], want)
+		}
+	}
+	w.foreignAppend() // its summary has no totals: ours must not invent any
+	w.commit(c, applied, w.request(a, 8, 8))
+	if v, ok := w.load().Metadata.CurrentSnapshot().Summary["total-records"]; ok {
+		t.Errorf("total-records %q was made up", v)
+	}
+}
+
+func TestWarmCommitKeepsItsBudget(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 1)) // loads; finds the hint
+	reqs := make([]*Request, 1000)
+	for i := range reqs {
+		reqs[i] = w.request(a, Seq(i)+2, Seq(i)+2)
+	}
+	parses := manifest.Parses.Load()
+	w.store.ResetCounts()
+	for _, r := range reqs {
+		w.commit(c, applied, r)
+	}
+	n := w.store.Counts()
+	if puts := n.Of(objstore.OpPut).Calls; puts != 4*len(reqs) || n.Calls() != puts {
+		t.Errorf("%d warm commits: %d PUTs of %d calls, want manifest, list, metadata and hint each, and nothing else", len(reqs), puts, n.Calls())
+	}
+	if p := manifest.Parses.Load() - parses; p != 0 {
+		t.Errorf("%d schemas parsed in warm commits", p)
+	}
+	w.holds(map[uuid.UUID]Seq{a: 1001})
+}
+
+func TestManifestIsWrittenOnceForAllAttempts(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 1))
+	for range 3 {
+		w.foreignAppend()
+	}
+	r := w.request(a, 2, 2)
+	w.store.ResetCounts()
+	w.commit(c, applied, r)
+	// Manifest; list and refused metadata; list, metadata, hint.
+	if puts := w.store.Counts().Of(objstore.OpPut).Calls; puts != 6 {
+		t.Errorf("%d PUTs, want 6", puts)
+	}
+	w.holds(map[uuid.UUID]Seq{a: 2})
+}
+
+func TestConflictsUseUpTheAttempts(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.config()
+	cfg.MaxAttempts = 3
+	swaps := 0
+	cfg.Phase = func(name string, enter bool) {
+		if name == "swap" && enter {
+			swaps++
+			w.foreignAppend() // a rival is always first
+		}
+	}
+	r := w.request(w.log(), 1, 1)
+	c := New(w.cat, w.store, cfg)
+	if got := w.commit(c, undecided, r); !strings.Contains(got[0].Reason, "3 attempts") {
+		t.Errorf("reason %q", got[0].Reason)
+	}
+	if swaps != 3 || c.Counters().Conflicts != 3 {
+		t.Errorf("%d swaps, counters %+v", swaps, c.Counters())
+	}
+	w.holds(map[uuid.UUID]Seq{r.Log: 0})
+}
+
+// TestFaultAtEachCall breaks the k-th call to the store for every k, in each way, and delivers again until it is done.
+func TestFaultAtEachCall(t *testing.T) {
+	broken := errors.New("store is broken")
+	for name, fault := range map[string]objstore.Fault{
+		"not applied":           {Err: broken},
+		"unknown, lost":         {Err: objstore.ErrUnknown},
+		"applied, then error":   {Applied: true},
+		"applied a while later": {Late: 40 * time.Millisecond},
+		"applied much later":    {Late: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for k := 1; ; k++ {
+				w := newWorld(t)
+				w.foreignAppend()
+				a, b := w.log(), w.log()
+				reqs := []*Request{w.request(a, 1, 5), w.request(b, 1, 2), w.request(a, 6, 9)}
+				hit := false
+				calls := 0
+				w.store.SetFault(func(c objstore.Call) objstore.Fault {
+					if calls++; calls != k {
+						return objstore.Fault{}
+					}
+					hit = true
+					if c.Op != objstore.OpPut {
+						return objstore.Fault{Err: broken}
+					}
+					return fault
+				})
+				c := w.committer()
+				for delivery := 1; ; delivery++ {
+					results, err := c.Commit(t.Context(), w.id, reqs)
+					if err == nil {
+						for i, r := range results {
+							if r.Outcome != Applied && r.Outcome != Skipped {
+								t.Fatalf("k=%d: request %d: %+v", k, i, r)
+							}
+						}
+						break
+					}
+					if delivery == 5 {
+						t.Fatalf("k=%d: still undecided: %v", k, err)
+					}
+				}
+				w.commit(c, []Outcome{Skipped, Skipped, Skipped}, reqs...)
+				w.store.Settle() // what lingered lands now
+				w.holds(map[uuid.UUID]Seq{a: 9, b: 2})
+				w.commit(w.committer(), []Outcome{Skipped, Skipped, Skipped}, reqs...)
+				if t.Failed() {
+					t.Fatalf("at k=%d", k)
+				}
+				if !hit {
+					if k < 6 {
+						t.Fatalf("a commit made %d calls: the faults hit nothing", k-1)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+// TestUnknownSwapIsLookedUp tells what became of a swap whose answer was lost, at once and without a second snapshot.
+func TestUnknownSwapIsLookedUp(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 1))
+	w.store.SetFault(func(c objstore.Call) objstore.Fault {
+		return objstore.Fault{Applied: c.Op == objstore.OpPut && strings.HasSuffix(c.Key, "v3.metadata.json")}
+	})
+	got := w.commit(c, applied, w.request(a, 2, 2))
+	if head := w.load().Metadata.CurrentSnapshotID; got[0].SnapshotID != head {
+		t.Errorf("snapshot %d, the head is %d", got[0].SnapshotID, head)
+	}
+	if n := c.Counters(); n.Unknowns != 1 || n.Commits != 1 {
+		t.Errorf("counters %+v", n)
+	}
+	w.holds(map[uuid.UUID]Seq{a: 2})
+}
+
+func TestDeadlineLeavesRequestsUndecided(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := w.config()
+	cfg.Phase = func(_ string, enter bool) {
+		if enter {
+			cancel()
+		}
+	}
+	r := w.request(w.log(), 1, 1)
+	results, err := New(w.cat, w.store, cfg).Commit(ctx, w.id, []*Request{r})
+	if !errors.Is(err, context.Canceled) || results[0].Outcome != Undecided {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	w.commit(w.committer(), applied, r)
+	w.holds(map[uuid.UUID]Seq{r.Log: 1})
+}
+
+func TestSeveralSpecsInOneBatch(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	old := w.request(a, 1, 2)
+	w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) {
+		return m.WithSpec(iceberg.PartitionSpec{Fields: []iceberg.PartitionField{}}, prev, w.clock())
+	})
+	spec := w.load().Metadata.DefaultSpec()
+	r := w.request(a, 3, 4)
+	r.SpecID, r.SpecHash, r.Files[0].Partition = spec.ID, SpecHash(&spec), nil
+	w.commit(c, []Outcome{Applied, Applied}, old, r)
+	list, err := manifest.ReadList(w.object(w.load().Metadata.CurrentSnapshot().ManifestList))
+	if err != nil || len(list) != 2 || list[0].SpecID == list[1].SpecID {
+		t.Errorf("manifests %+v, %v", list, err)
+	}
+	w.holds(map[uuid.UUID]Seq{a: 4})
+}

@@ -23,7 +23,7 @@ export FIRN_PYTHON ?= $(PY)
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {print "\n" substr($$0, 5)} /^[a-z][a-z-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {print "\n" substr($$0, 5)} /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Build and run
 
@@ -70,10 +70,18 @@ test: setup venv ## the quick tier, with the race detector (10 minutes at most)
 ci: ## what .ci/run does: check, test, and the middle tier (40 minutes at most)
 	@.ci/run </dev/null
 
+.PHONY: slow-readers
+slow-readers: venv .venv/stamp-slow ## add ClickHouse and Spark to .venv (1 GB)
+
+.venv/stamp-slow: .venv/stamp perf/readers/requirements-slow.txt
+	@scripts/setup java
+	$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements.txt -r perf/readers/requirements-slow.txt
+	mvn -q dependency:get -Dtransitive=false -Dartifact=org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.11.0
+	touch $@
+
 .PHONY: slow
-slow: setup venv ## the slow tier: more kills, seeds and readers, and a minute for each fuzzer (180 minutes at most)
-	@$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements.txt -r perf/readers/requirements-slow.txt
-	FIRN_TIER=slow $(GOTEST) -timeout 170m $(ALL)
+slow: setup slow-readers ## the slow tier: more kills, seeds and readers, and a minute for each fuzzer (180 minutes at most)
+	@FIRN_TIER=slow $(GOTEST) -timeout 170m $(ALL)
 	FIRN_TIER=slow scripts/simulate $(RUN)
 	$(MAKE) fuzz
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,10 +92,14 @@ func TestReaders(t *testing.T) {
 	to := time.Now()
 	d.Stop()
 
+	engines := Engines
+	if tier.Now() >= tier.Slow {
+		engines = slices.Concat(Engines, SlowEngines)
+	}
 	for _, k := range kinds {
 		t.Run(k.table, func(t *testing.T) {
 			table := filepath.Join(d.Data, "warehouse", "default", k.table)
-			for _, engine := range Engines {
+			for _, engine := range engines {
 				expected[k.table].Compare(t, engine, table, from.UnixMicro(), to.UnixMicro())
 			}
 			t.Logf("%s: statistics equal: %s", k.table, CheckStatistics(t, table))

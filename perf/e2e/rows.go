@@ -30,8 +30,11 @@ type ID struct {
 	Sequence int64
 }
 
-// Engines are the readers that read a table row for row in the quick tier; see perf/readers.
-var Engines = []string{"pyiceberg", "duckdb-folder", "duckdb-metadata", "iceberg-go"}
+// Engines are the readers of the quick tier, and SlowEngines those that make slow adds; see perf/readers.
+var (
+	Engines     = []string{"pyiceberg", "duckdb-folder", "duckdb-metadata", "iceberg-go"}
+	SlowEngines = []string{"clickhouse", "spark"}
+)
 
 // icebergReader builds the iceberg-go reader, which is a module of its own.
 func icebergReader(t testing.TB) string {

@@ -1,10 +1,16 @@
 """Dumps a table's rows as NDJSON, one object a row, in no particular order: the six scalar columns, times as
 microseconds since 1970, idempotency_key and payload as upper-case hex of their bytes, so that no engine's JSON escapes matter.
 
-    read_rows.py ENGINE TABLE-FOLDER OUT-FILE        ENGINE: pyiceberg, duckdb-folder, duckdb-metadata
+    read_rows.py ENGINE TABLE-FOLDER OUT-FILE
+
+ENGINE is pyiceberg, duckdb-folder or duckdb-metadata; with requirements-slow.txt also clickhouse or spark. Spark finds
+the table as <warehouse>/<namespace>/<table>, and needs Java and Iceberg's runtime jar in Maven's local repository.
 """
 
+import glob
 import json
+import os
+import shutil
 import sys
 
 import engines
@@ -44,12 +50,63 @@ def read_duckdb(engine, table, out):
     )
 
 
+def read_clickhouse(table, out):
+    import chdb
+
+    path = table.replace("'", "\\'")
+    rows = chdb.query(
+        "SELECT log, sequence, partition, toUnixTimestamp64Micro(event_time) AS event_time,"
+        " toUnixTimestamp64Micro(ingest_time) AS ingest_time, hex(idempotency_key) AS idempotency_key, hex(payload) AS payload"
+        f" FROM icebergLocal('{path}') SETTINGS output_format_json_quote_64bit_integers = 0",
+        "JSONEachRow",
+    )
+    with open(out, "wb") as f:
+        f.write(rows.bytes())
+
+
+def read_spark(table, out):
+    from pyspark.sql import SparkSession
+
+    jars = glob.glob(os.path.expanduser("~/.m2/repository/org/apache/iceberg/iceberg-spark-runtime-4.0_2.13/1.11.0/*-1.11.0.jar"))
+    if not jars:
+        raise SystemExit("Iceberg's Spark runtime is not in ~/.m2: run `make slow-readers`")
+    namespace_folder, name = os.path.split(table.rstrip("/"))
+    warehouse, namespace = os.path.split(namespace_folder)
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.ui.enabled", "false")
+        .config("spark.jars", jars[0])
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.catalog.local", "org.apache.iceberg.spark.SparkCatalog")
+        .config("spark.sql.catalog.local.type", "hadoop")
+        .config("spark.sql.catalog.local.warehouse", warehouse)
+        .getOrCreate()
+    )
+    rows = spark.sql(
+        "SELECT log, sequence, partition, unix_micros(event_time) AS event_time, unix_micros(ingest_time) AS ingest_time,"
+        f" hex(idempotency_key) AS idempotency_key, hex(payload) AS payload FROM local.`{namespace}`.`{name}`"
+    )
+    rows.write.option("ignoreNullFields", "false").json(out + ".parts")
+    with open(out, "wb") as f:
+        for part in glob.glob(out + ".parts/part-*.json"):
+            with open(part, "rb") as p:
+                shutil.copyfileobj(p, f)
+    shutil.rmtree(out + ".parts")
+    spark.stop()
+
+
 def main():
     engine, table, out = sys.argv[1:]
     if engine == "pyiceberg":
         read_pyiceberg(table, out)
     elif engine in ("duckdb-folder", "duckdb-metadata"):
         read_duckdb(engine, table, out)
+    elif engine == "clickhouse":
+        read_clickhouse(table, out)
+    elif engine == "spark":
+        read_spark(table, out)
     else:
         raise SystemExit(f"unknown engine {engine}")
 

@@ -79,10 +79,7 @@ func suggest(name string) string {
 		return ""
 	}
 	if s[0] < 'a' || s[0] > 'z' {
-		s = "t" + strings.TrimLeft("_"+s, "_")
-		if s[1] >= '0' && s[1] <= '9' {
-			s = "t_" + s[1:]
-		}
+		s = "t_" + strings.TrimLeft(s, "_")
 	}
 	return s
 }

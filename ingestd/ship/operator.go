@@ -1,0 +1,147 @@
+package ship
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib"
+	"firn/commitlib/objstore"
+	"firn/ingestd/registry"
+)
+
+// The refusals of Resume and Discard.
+var (
+	ErrNotStopped   = errors.New("shipping of the table is not stopped")
+	ErrStillOpen    = errors.New("log is still open: restart ingestd first, so that new events get a log of their own")
+	ErrCountDiffers = errors.New("number of uncommitted events differs")
+)
+
+// Resume is the operator's word that the cause of a table's stops was put right: everything is looked at again at once, and what
+// is still wrong stops it again. It takes up the table as the catalog has it, removes a committer's rejection note, forgets cuts that were
+// not committed (they are made anew by the table's present schema), and, where the table counts more of an older log than this copy
+// of the directory ever had, takes the table's count: all that this copy holds of that log is in it.
+func (s *Shipper) Resume(ctx context.Context, table string) error {
+	stopped := s.takeStopped(table)
+	if len(stopped) == 0 {
+		return fmt.Errorf("%w: %s", ErrNotStopped, table)
+	}
+	var errs []error
+	if _, err := s.Registry.Reload(ctx, table); err != nil && !errors.Is(err, registry.ErrUnknownTable) {
+		errs = append(errs, err)
+	}
+	for _, t := range stopped {
+		if err := s.resume(ctx, t); err != nil {
+			errs = append(errs, fmt.Errorf("log %s: %w", t.log, err))
+		}
+	}
+	s.giveBack(stopped)
+	return errors.Join(errs...)
+}
+
+func (s *Shipper) resume(ctx context.Context, t *track) error {
+	switch t.stop.Reason {
+	case WatermarkAhead:
+		info, ok := s.Log.Track(t.id)
+		if ok && !info.Older {
+			return ErrStillOpen
+		}
+		if ok {
+			return s.Log.SetCommitted(t.id, info.High)
+		}
+	case Rejected:
+		known, ok := s.Registry.Get(t.table.Name)
+		if !ok {
+			return nil
+		}
+		prefix, ok := objstore.Key(s.Store, known.Location)
+		if !ok {
+			return nil
+		}
+		ctx, cancel := s.call(ctx)
+		defer cancel()
+		if err := commitlib.ClearRejected(ctx, s.Store, prefix, t.log); err != nil {
+			return err
+		}
+		info, ok := s.Log.Track(t.id)
+		if !ok {
+			return nil
+		}
+		return s.Log.DropCuts(t.id, info.Committed+1)
+	}
+	return nil
+}
+
+// Discard gives up what a log holds uncommitted of a table: those events will never be in it. It is for a table that is gone for good.
+// count must be their exact number, as Status shows it. The track must be stopped, and take no new events any more: its log is an older one, or
+// its table was replaced; else the events that follow would wait for ever behind the ones given up.
+func (s *Shipper) Discard(table string, log uuid.UUID, count uint64) error {
+	info, ok := s.find(table, log)
+	if !ok {
+		return fmt.Errorf("%w: table %s has no uncommitted events in log %s", ErrCountDiffers, table, log)
+	}
+	known, isKnown := s.Registry.Get(table)
+	if !info.Older && (!isKnown || known.UUID == info.Table.UUID) {
+		return fmt.Errorf("discard events of table %s: %w", table, ErrStillOpen)
+	}
+	stopped := s.takeStopped(table)
+	defer s.giveBack(stopped)
+	for _, t := range stopped {
+		if t.id != info.Track {
+			continue
+		}
+		info, ok := s.Log.Track(t.id)
+		if have := uint64(info.High - info.Committed); !ok || have != count {
+			return fmt.Errorf("%w: %d are uncommitted in log %s, and %d were named", ErrCountDiffers, have, log, count)
+		}
+		if err := s.Log.SetCommitted(t.id, info.High); err != nil {
+			return fmt.Errorf("discard events of table %s: %w", table, err)
+		}
+		s.cfg.Logger.Error("acked events were discarded on the operator's word", "table", table, "table_uuid", info.Table.UUID, "log", log,
+			"first", info.Committed+1, "last", info.High, "events", count)
+		return nil
+	}
+	return fmt.Errorf("%w: %s, log %s", ErrNotStopped, table, log)
+}
+
+// takeStopped takes a table's stopped tracks out of the schedule, as a turn does.
+func (s *Shipper) takeStopped(table string) []*track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*track
+	for _, t := range s.tracks {
+		if t.table.Name == table && t.stop != nil && !t.busy {
+			if t.place >= 0 {
+				heap.Remove(&s.schedule, t.place)
+			}
+			t.busy = true
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// giveBack has them looked at anew, from what the log says.
+func (s *Shipper) giveBack(tracks []*track) {
+	now := time.Now()
+	s.mu.Lock()
+	for _, t := range tracks {
+		t.busy = false
+		t.opened, t.read, t.segs = false, false, nil
+		t.recheck, t.retryAt, t.fails = now, time.Time{}, 0
+		if info, ok := s.Log.Track(t.id); ok {
+			t.noteLocked(info, now)
+		}
+		if t.info.High <= t.info.Committed {
+			t.stop = nil
+		}
+		s.placeLocked(t, now)
+	}
+	s.movedLocked()
+	s.mu.Unlock()
+	s.wakeUp()
+}

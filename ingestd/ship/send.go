@@ -1,0 +1,151 @@
+package ship
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib"
+	"firn/commitlib/objstore"
+	"firn/ingestd/commitq"
+)
+
+// send puts the segment's request into the queue, under a new id: step 3. body is the recorded request where the
+// caller has it; else it is read from the log.
+func (s *Shipper) send(ctx context.Context, t *track, seg *segment, body []byte) error {
+	if body == nil {
+		var err error
+		if body, err = s.recorded(t, seg); err != nil {
+			return err
+		}
+	}
+	if time.Since(seg.StagedAt) > s.cfg.VerifyAfter {
+		var err error
+		if body, err = s.verify(ctx, t, seg, body); err != nil || body == nil {
+			return err
+		}
+	}
+	first := t.inFlight() == 0
+	again := !seg.sentAt.IsZero()
+	err := func() error {
+		defer s.phase("request")()
+		ctx, cancel := s.call(ctx)
+		defer cancel()
+		return s.Queue.Send(ctx, []commitq.Message{{ID: uuid.NewString(), Group: t.group, Body: body}})
+	}()
+	if err != nil {
+		return fmt.Errorf("send commit request: %w", err)
+	}
+	now := time.Now()
+	seg.sent, seg.epoch, seg.sentAt = true, t.epoch, now
+	s.count.requests.Add(1)
+	if again {
+		s.count.resends.Add(1)
+	}
+	if first {
+		t.resendAt = now.Add(s.cfg.ResendAfter)
+		t.pollWait = s.cfg.PollMin
+		t.pollAt = now.Add(t.pollWait)
+	}
+	return nil
+}
+
+// resend sends the first request in flight again after a time-out, and it alone: if the others were lost too, it is the one
+// whose commit shows it; if nobody listens, one message in a while is enough.
+func (s *Shipper) resend(ctx context.Context, t *track) error {
+	t.epoch++
+	t.stalled++
+	t.resendAt = time.Now().Add(s.backoff(t.stalled+1, s.cfg.ResendAfter, s.cfg.ResendMax))
+	for i := range t.segs {
+		if t.segs[i].sent {
+			return s.send(ctx, t, &t.segs[i], nil)
+		}
+	}
+	return nil
+}
+
+// recorded reads a staged segment's request from the log.
+func (s *Shipper) recorded(t *track, seg *segment) ([]byte, error) {
+	cuts, err := s.Log.Cuts(t.id)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cuts {
+		if c.First == seg.First && c.Last == seg.Last && len(c.Request) > 0 {
+			return c.Request, nil
+		}
+	}
+	return nil, fmt.Errorf("log lost the recorded request of events %d to %d: restart the daemon, which stages them again", seg.First, seg.Last)
+}
+
+// verify looks whether all files of a segment staged long ago are still there, and states a new staging time then, durably. Where one is
+// missing the segment is to be staged again under new names: somebody removes files of that age, and may be about to remove
+// these names; nil is returned, and the segment is unsent.
+func (s *Shipper) verify(ctx context.Context, t *track, seg *segment, body []byte) ([]byte, error) {
+	req, err := commitlib.Decode(body)
+	if err != nil {
+		return nil, fmt.Errorf("recorded request: %w", err)
+	}
+	at := time.Now().Truncate(time.Millisecond)
+	missing, err := s.anyMissing(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if missing {
+		s.cfg.Logger.Warn("staged files are gone; the segment is staged again", "table", t.table.Name, "log", t.log, "first", seg.First, "last", seg.Last)
+		return nil, s.nextAttempt(t, seg)
+	}
+	req.StagedAt = at
+	if body, err = commitlib.Encode(req); err != nil {
+		return nil, err
+	}
+	seg.StagedAt = at
+	s.count.verified.Add(1)
+	return body, s.record(t, seg, body)
+}
+
+// anyMissing reports whether a file of the request is not there, or has another size.
+func (s *Shipper) anyMissing(ctx context.Context, req *commitlib.Request) (missing bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	gone := errors.New("missing")
+	var heads sync.WaitGroup
+	slots := make(chan struct{}, s.cfg.Uploads)
+	for i := range req.Files {
+		f := &req.Files[i]
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		heads.Go(func() {
+			defer func() { <-slots }()
+			key, ok := objstore.Key(s.Store, f.Path)
+			if !ok {
+				cancel(gone)
+				return
+			}
+			ctx, stop := s.call(ctx)
+			defer stop()
+			info, err := s.Store.Head(ctx, key)
+			switch {
+			case errors.Is(err, objstore.ErrNotExist) || err == nil && info.Size != f.FileSizeInBytes:
+				cancel(gone)
+			case err != nil:
+				cancel(fmt.Errorf("verify data file: %w", err))
+			}
+		})
+	}
+	heads.Wait()
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return false, nil
+	case errors.Is(cause, gone):
+		return true, nil
+	default:
+		return false, cause
+	}
+}

@@ -1,0 +1,173 @@
+package ship
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib/catalog"
+	"firn/ingestd/eventlog"
+	"firn/ingestd/registry"
+)
+
+// track is the shipping state of one (log, table UUID). The scheduling fields are protected by Shipper.mu; the window's belong to
+// the turn while busy, and to the holder of Shipper.mu otherwise.
+type track struct {
+	id    eventlog.Track
+	log   uuid.UUID
+	table eventlog.Table
+	group string // message group of its table
+
+	// Scheduling.
+	due     time.Time
+	place   int  // in the schedule; -1: not in it
+	busy    bool // a turn is under way
+	poked   bool // read the watermark back soon
+	waiting bool // for a stager
+	target  eventlog.Seq
+	stop    *Stop // nil: not stopped
+	recheck time.Time
+	fails   int // errors in a row
+	retryAt time.Time
+	lastErr error
+	view    view // what Status shows; a turn's end writes it
+
+	// When this process first saw events beyond pendingCut: their age by a clock that never goes back.
+	pendingSince time.Time
+	pendingCut   eventlog.Seq
+
+	// What this turn loaded; nil between turns, so that the cache's bound holds.
+	known  *registry.Table
+	loaded *catalog.Table
+
+	// The window.
+	info     eventlog.TrackInfo // as of the last look
+	opened   bool               // segs are those of the log
+	read     bool               // the watermark was read back since
+	segs     []segment          // cut and not committed, in order
+	epoch    int                // counts time-outs; what was sent in an earlier one is not sent as far as the window goes
+	stalled  int                // time-outs since the watermark moved
+	resendAt time.Time
+	pollAt   time.Time
+	pollWait time.Duration
+	maxRows  eventlog.Seq // of a segment, after one was too large for a request; 0: no bound
+}
+
+// segment is a cut as the window sees it; the log keeps the request's body.
+type segment struct {
+	eventlog.Cut           // without Request
+	staged       bool      // the log has its request
+	sent         bool      // in flight, as far as we know
+	epoch        int       // of the last sending
+	sentAt       time.Time // of the last sending
+}
+
+// view is what others may see of a track at any time.
+type view struct {
+	inFlight, unsent, stalled int
+	staged                    eventlog.Seq // all events up to it are in data files
+}
+
+// never is a time that does not come.
+var never = time.Unix(1<<55, 0)
+
+// inFlight counts the requests sent and not acked.
+func (t *track) inFlight() int {
+	n := 0
+	for i := range t.segs {
+		if t.segs[i].sent {
+			n++
+		}
+	}
+	return n
+}
+
+// staged is the sequence up to which all events are in data files.
+func (t *track) staged() eventlog.Seq {
+	last := t.info.Committed
+	for i := range t.segs {
+		if !t.segs[i].staged {
+			break
+		}
+		last = t.segs[i].Last
+	}
+	return last
+}
+
+// unsent is the index of the first segment that is to be sent, or -1.
+func (t *track) unsent() int {
+	for i := range t.segs {
+		if !t.segs[i].sent {
+			return i
+		}
+	}
+	return -1
+}
+
+// nothingLeft reports whether the track needs no state here.
+func (t *track) nothingLeft() bool {
+	return t.stop == nil && t.info.High <= t.info.Committed && len(t.segs) == 0
+}
+
+// dueLocked is when the track needs its next turn.
+func (s *Shipper) dueLocked(t *track, now time.Time) time.Time {
+	if t.stop != nil {
+		return t.recheck
+	}
+	due := never
+	if t.inFlight() > 0 {
+		due = earlier(t.pollAt, t.resendAt)
+		if t.poked {
+			due = now
+		}
+	}
+	if !t.waiting {
+		switch {
+		case !t.opened && t.info.Cut > t.info.Committed, t.unsent() >= 0:
+			due = now
+		default:
+			due = earlier(due, s.cutDue(t, now))
+		}
+	}
+	if due.Before(t.retryAt) {
+		due = t.retryAt
+	}
+	return due
+}
+
+// cutDue is when the next segment is to be cut. While nothing is acked it is by size alone: small segments would fill the
+// window, and the files of an outage would be many and tiny.
+func (s *Shipper) cutDue(t *track, now time.Time) time.Time {
+	switch info := &t.info; {
+	case info.High <= info.Cut, len(t.segs) >= s.cfg.Window:
+		return never
+	case info.PendingBytes >= s.cfg.MaxSegmentBytes, t.target > info.Cut, s.draining:
+		return now
+	case t.stalled > 0:
+		return never
+	default:
+		return earlier(info.OldestPending, t.pendingSince).Add(s.cutInterval(t.table.Name))
+	}
+}
+
+// noteLocked takes up newer information from the log.
+func (t *track) noteLocked(info eventlog.TrackInfo, now time.Time) {
+	if info.High > info.Cut && (t.pendingSince.IsZero() || info.Cut != t.pendingCut) {
+		t.pendingSince, t.pendingCut = now, info.Cut
+	}
+	t.info = info
+}
+
+func (s *Shipper) cutInterval(table string) time.Duration {
+	if t, ok := s.Registry.Get(table); ok {
+		return time.Duration(t.Settings.CutInterval)
+	}
+	return time.Duration(s.Registry.Defaults().CutInterval)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

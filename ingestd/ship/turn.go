@@ -1,0 +1,259 @@
+package ship
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"firn/ingestd/eventlog"
+)
+
+// turn serves t once and puts it back into the schedule. The caller took it from there and counted it as active.
+func (s *Shipper) turn(ctx context.Context, t *track) {
+	s.mu.Lock()
+	poked := t.poked
+	t.poked = false
+	s.mu.Unlock()
+
+	err := stopped(s.advance(ctx, t, poked))
+	t.known, t.loaded = nil, nil
+	wait := time.Duration(0)
+	if err != nil {
+		wait = s.backoff(t.fails+1, s.cfg.RetryMin, s.cfg.RetryMax)
+	}
+	info, ok := s.Log.Track(t.id)
+
+	s.mu.Lock()
+	defer s.wakeUp()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.active--
+	t.busy = false
+	if !ok { // trimmed away: all of it was committed
+		info = t.info
+		info.Committed = info.High
+		t.stop, t.segs = nil, nil
+	}
+	t.noteLocked(info, now)
+	s.settleLocked(ctx, t, err, now, wait)
+	t.view = view{inFlight: t.inFlight(), unsent: len(t.segs) - t.inFlight(), stalled: t.stalled, staged: t.staged()}
+	s.movedLocked()
+	s.placeLocked(t, now)
+}
+
+// settleLocked notes how a turn ended.
+func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, now time.Time, wait time.Duration) {
+	var stop *Stop
+	switch {
+	case err == nil:
+		if t.stop != nil {
+			s.cfg.Logger.Info("shipping goes on", "table", t.table.Name, "log", t.log, "was", t.stop.Reason)
+		}
+		t.stop, t.fails, t.retryAt, t.lastErr = nil, 0, time.Time{}, nil
+		s.reach.ok()
+	case ctx.Err() != nil: // we are being stopped: no fault of the table's
+		t.retryAt = now
+	case s.broken(err):
+	case errors.As(err, &stop):
+		if t.stop == nil || t.stop.Reason != stop.Reason {
+			s.count.stops.Add(1)
+			stop.Since = now
+			s.cfg.Logger.Error("shipping of a table stopped", "table", t.table.Name, "table_uuid", t.table.UUID, "log", t.log,
+				"reason", stop.Reason, "error", stop.Err, "uncommitted_events", t.info.High-t.info.Committed, "choices", stop.Choices)
+		} else {
+			stop.Since = t.stop.Since
+		}
+		t.stop, t.recheck = stop, now.Add(s.cfg.RecheckStopped)
+		t.read = false
+		s.reach.ok() // the store and the catalog answered
+	default:
+		t.fails++
+		t.lastErr = err
+		t.retryAt = now.Add(wait)
+		s.count.errors.Add(1)
+		s.reach.failed(err, now)
+		if t.stop != nil {
+			t.recheck = t.retryAt
+		}
+		if t.fails&(t.fails-1) == 0 { // the 1st, 2nd, 4th, 8th … in a row
+			s.cfg.Logger.Warn("shipping a table did not work; it is tried again", "table", t.table.Name, "log", t.log,
+				"in_a_row", t.fails, "again_in", wait, "error", err)
+		}
+	}
+}
+
+// broken reports whether the log is unusable, and ends Run then.
+func (s *Shipper) broken(err error) bool {
+	if !errors.Is(err, eventlog.ErrBroken) && !errors.Is(err, eventlog.ErrClosed) {
+		return false
+	}
+	select {
+	case s.fatal <- err:
+	default:
+	}
+	return true
+}
+
+// advance does what is due for t: read back, send again, and send or cut and stage what the window has room for. The first
+// thing after a start is a read-back: what the cuts found in the log are worth, only the table says.
+func (s *Shipper) advance(ctx context.Context, t *track, poked bool) error {
+	if known, err := s.look(t); err != nil || !known {
+		return err
+	}
+	now := time.Now()
+	timedOut := t.inFlight() > 0 && !now.Before(t.resendAt)
+	if !t.read || timedOut || t.inFlight() > 0 && (poked || !now.Before(t.pollAt)) {
+		first := !t.read
+		moved, err := s.readBack(ctx, t)
+		if err != nil {
+			return err
+		}
+		if !moved && (first || poked || timedOut) && t.info.High > t.info.Committed {
+			if err := s.checkRejected(ctx, t); err != nil {
+				return err
+			}
+		}
+	}
+	if t.inFlight() > 0 && !now.Before(t.resendAt) {
+		if err := s.resend(ctx, t); err != nil {
+			return err
+		}
+	}
+	return s.fill(ctx, t)
+}
+
+// look refreshes what is known from the log; the first time it takes up the cuts that are there. It reports whether the
+// log knows the track: one that is committed may be trimmed away.
+func (s *Shipper) look(t *track) (known bool, err error) {
+	info, ok := s.Log.Track(t.id)
+	if !ok {
+		return false, nil
+	}
+	t.info = info
+	if t.opened {
+		return true, nil
+	}
+	cuts, err := s.Log.Cuts(t.id)
+	if err != nil {
+		return true, err
+	}
+	t.segs = t.segs[:0]
+	for _, c := range cuts {
+		seg := segment{Cut: c, staged: len(c.Request) > 0}
+		seg.Request = nil
+		t.segs = append(t.segs, seg)
+	}
+	t.opened = true
+	return true, nil
+}
+
+// fill sends what is staged, stages what is cut, and cuts what is due, in order, while the window has room. It stages at
+// most one segment, so that tables take turns at the encoders.
+func (s *Shipper) fill(ctx context.Context, t *track) error {
+	for i := t.unsent(); i >= 0; i = t.unsent() {
+		seg := &t.segs[i]
+		if !seg.staged {
+			return s.withStager(t, func(st *stager) error { return s.stageAndSend(ctx, t, i, st) })
+		}
+		if err := s.send(ctx, t, seg, nil); err != nil {
+			return err
+		}
+	}
+	if s.cutDueNow(t) {
+		return s.withStager(t, func(st *stager) error {
+			if err := s.cut(ctx, t); err != nil {
+				return err
+			}
+			return s.stageAndSend(ctx, t, len(t.segs)-1, st)
+		})
+	}
+	return nil
+}
+
+func (s *Shipper) stageAndSend(ctx context.Context, t *track, i int, st *stager) error {
+	body, err := s.stage(ctx, t, i, st)
+	if err != nil || body == nil {
+		return err
+	}
+	return s.send(ctx, t, &t.segs[i], body)
+}
+
+func (s *Shipper) cutDueNow(t *track) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	return !s.cutDue(t, now).After(now)
+}
+
+// cut makes the next decision durable: step 1.
+func (s *Shipper) cut(ctx context.Context, t *track) error {
+	known, _, err := s.state(ctx, t)
+	if err != nil {
+		return err
+	}
+	span, err := s.Log.Span(t.id, t.info.Cut+1, s.cfg.MaxSegmentBytes)
+	if err != nil {
+		return err
+	}
+	last := span.Last
+	if t.maxRows > 0 {
+		last = min(last, span.First+t.maxRows-1)
+	}
+	c := eventlog.Cut{First: span.First, Last: last, SchemaID: known.Schema.ID, SpecID: known.Spec.ID}
+	leave := s.phase("cut")
+	err = s.Log.Cut(t.id, c)
+	leave()
+	if err != nil {
+		return err
+	}
+	s.count.cuts.Add(1)
+	t.segs = append(t.segs, segment{Cut: c})
+	t.info.Cut = last
+	return nil
+}
+
+// forgetFrom gives up the cuts from index i on, which are not sent, so that their events are cut anew.
+func (s *Shipper) forgetFrom(t *track, i int) error {
+	if err := s.Log.DropCuts(t.id, t.segs[i].First); err != nil {
+		return err
+	}
+	s.count.recuts.Add(1)
+	t.info.Cut = t.segs[i].First - 1
+	t.segs = t.segs[:i]
+	return nil
+}
+
+// withStager runs fn with a stager if one is free; else t waits its turn for one.
+func (s *Shipper) withStager(t *track, fn func(*stager) error) error {
+	var st *stager
+	select {
+	case st = <-s.stagers:
+	default:
+		s.mu.Lock()
+		// One may have been given back since; whoever gives one back looks at waiting under mu.
+		select {
+		case st = <-s.stagers:
+			s.mu.Unlock()
+		default:
+			if !t.waiting {
+				t.waiting = true
+				s.waiting = append(s.waiting, t)
+			}
+			s.mu.Unlock()
+			return nil
+		}
+	}
+	err := fn(st)
+	st.shrink(s.cfg)
+	s.mu.Lock()
+	s.stagers <- st
+	if len(s.waiting) > 0 {
+		next := s.waiting[0]
+		s.waiting = append(s.waiting[:0], s.waiting[1:]...)
+		next.waiting = false
+		s.placeLocked(next, time.Now())
+	}
+	s.mu.Unlock()
+	s.wakeUp()
+	return err
+}

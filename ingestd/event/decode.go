@@ -37,6 +37,27 @@ func DecodeSingle(dst *Batch, body, key []byte, lim Limits, def Defaults) error 
 	return nil
 }
 
+// CheckJSON says whether the body is one JSON value, for a sender that calls its one event JSON. What is stored of it is the body
+// as it is, all the same.
+func CheckJSON(body []byte, lim Limits) error {
+	p := parser{b: body, record: -1, lim: lim}
+	if err := p.checkText(); err != nil {
+		return err
+	}
+	p.spaces()
+	if len(body) == 0 {
+		return nil // DecodeSingle says so
+	}
+	p.record = 0
+	if err := p.skipValue(lim.MaxDepth); err != nil {
+		return err
+	}
+	if p.spaces(); p.i < len(body) {
+		return p.fail(CodeMalformedJSON, p.i, "send many values to the bulk endpoint, as application/x-ndjson", "%s after the JSON value", show(body[p.i]))
+	}
+	return nil
+}
+
 // DecodeNDJSON fills dst with one event a line. A line is one JSON value: a string's unescaped bytes are the payload, any
 // other value's text is, without the white space around it. Lines end with LF or CR LF; blank lines are skipped, as
 // writers leave one at the end. Partition and time are the defaults; there are no keys.

@@ -225,6 +225,29 @@ func TestSingleErrors(t *testing.T) {
 	f("x", "a\xff", CodeInvalidUTF8, 0, -1)
 }
 
+func TestCheckJSON(t *testing.T) {
+	b := Get(0)
+	defer b.Release()
+	lim := DefaultLimits()
+	lim.MaxDepth = 2
+	for _, body := range []string{"", `{"a":[1]}`, ` "text" `, "null\n", "-0.5"} {
+		if err := CheckJSON([]byte(body), lim); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+	}
+	f := func(body, code string, record, at int) {
+		t.Helper()
+		wantError(t, b, CheckJSON([]byte(body), lim), code, record, at)
+	}
+	f(" ", CodeTruncatedJSON, 0, 1)
+	f("hello", CodeMalformedJSON, 0, 0)
+	f(`{"a":`, CodeTruncatedJSON, 0, 5)
+	f(`{} {}`, CodeMalformedJSON, 0, 3)
+	f(`[[[]]]`, CodeTooDeep, 0, 2)
+	f(`"\udead"`, CodeLoneSurrogate, 0, 1)
+	f("\xef\xbb\xbf1", CodeByteOrderMark, -1, 0)
+}
+
 func TestHeaders(t *testing.T) {
 	def := Defaults{Partition: 1, TimeMicros: 2, MinTime: 0, MaxTime: 2_000_000_000_000_000}
 	f := func(h Headers, partition int32, micros int64) {

@@ -1,0 +1,273 @@
+// Package httpapi is ingestd's HTTP interface: routes, admission, and the one table that gives each kind of error its
+// status and stable code. API.md describes it for producers; a test holds code and description together.
+//
+// Invariants:
+//   - A reply of 200 to a POST of events follows the log's synced append, and means that all of the request is durable; any
+//     other reply means that the request as a whole was refused, except a 5xx or a lost connection after the
+//     append began, whose outcome the producer does not know (idempotency keys make its retry safe).
+//   - Memory is bounded by configuration: what request bodies hold, compressed and expanded, is taken from one budget as
+//     their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued.
+//   - A slow, lying or malformed request costs its own connection only.
+//
+// All of API is safe for concurrent use.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime"
+	"sort"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/ingestd/event"
+	"firn/ingestd/eventlog"
+	"firn/ingestd/registry"
+	"firn/ingestd/ship"
+)
+
+// Log is what the interface needs of the event log.
+type Log interface {
+	Append(ctx context.Context, a eventlog.Append) (eventlog.Appended, error)
+	ReadPage(ctx context.Context, q eventlog.Query) (eventlog.Page, error)
+	Tracks() []eventlog.TrackInfo
+	Refused() error
+}
+
+// Registry is what the interface needs of the known tables.
+type Registry interface {
+	Get(name string) (*registry.Table, bool)
+	Ensure(ctx context.Context, name string) (*registry.Table, error)
+	Put(ctx context.Context, name string, s registry.Settings) (t *registry.Table, created bool, err error)
+	Delete(ctx context.Context, name string) error
+	List() []*registry.Table
+	Defaults() registry.Settings
+}
+
+// Shipper is what the interface needs of shipping.
+type Shipper interface {
+	CommitNow(ctx context.Context, table string) (snapshotID int64, err error)
+	Wait(ctx context.Context, t eventlog.Track, seq eventlog.Seq, level ship.Level) error
+	Status(table string) ship.TableStatus
+	Statuses() []ship.TableStatus
+	Resume(ctx context.Context, table string) error
+	Discard(ctx context.Context, table string, log uuid.UUID, events uint64) error
+	Ready() []string
+	Warnings() []string
+}
+
+// Check is one condition of readiness: nil is well.
+type Check struct {
+	Name  string // stable: an operator's alarm may match it
+	Check func(ctx context.Context) error
+}
+
+// Deps are the parts that the interface stands on.
+type Deps struct {
+	Log      Log
+	Registry Registry
+	Shipper  Shipper
+	Checks   []Check // besides what the log says of itself: the object store, the catalog
+	Metrics  *Metrics
+	Logger   *slog.Logger
+	Version  string
+	Now      func() time.Time
+}
+
+// Config bounds what clients may cost.
+type Config struct {
+	Limits event.Limits // of one request's events
+
+	// InFlightBytes bounds what all request bodies under way hold, compressed and expanded. Decoding and appending a
+	// body takes about twice as much again.
+	InFlightBytes int64
+
+	// BodyTimeout bounds how long a body may take to arrive, and BodyIdle the pause between two pieces of it: 408.
+	BodyTimeout time.Duration
+	BodyIdle    time.Duration
+
+	// CommitTimeout bounds how long POST /tables/{table}/commit waits, and a producer that asked for more than a durable ack.
+	CommitTimeout time.Duration
+
+	// MaxReadEvents and MaxReadBytes bound one page of GET /tables/{table}; MaxReads how many are made at once.
+	MaxReadEvents int
+	MaxReadBytes  int
+	MaxReads      int
+
+	// MaxConns bounds open connections; what comes beyond it is told 503 and closed. A connection costs about 20 KiB.
+	MaxConns int
+
+	// Drain refuses events and table changes: the daemon is emptying its log before it exits.
+	Drain bool
+}
+
+// Default is the configuration for the reference host: 2 vCPU and 1 GB of memory.
+func Default() Config {
+	return Config{
+		Limits:        event.DefaultLimits(),
+		InFlightBytes: 64 << 20,
+		BodyTimeout:   time.Minute, // 16 MiB at 2.2 Mbit/s
+		BodyIdle:      10 * time.Second,
+		CommitTimeout: time.Minute,
+		MaxReadEvents: 10_000,
+		MaxReadBytes:  4 << 20,
+		MaxReads:      4,
+		MaxConns:      1024,
+	}
+}
+
+// Validate reports every violation at once.
+func (c Config) Validate() error {
+	errs := []error{c.Limits.Validate()}
+	need := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("http: "+format, args...))
+		}
+	}
+	need(c.InFlightBytes >= 2*int64(c.Limits.MaxBodyBytes), "the budget of %d bytes for bodies in flight is below two of the largest (%d each): such a body, compressed, could never be admitted", c.InFlightBytes, c.Limits.MaxBodyBytes)
+	need(c.BodyTimeout > 0 && c.BodyIdle > 0, "a body needs time to arrive: body timeout %v, idle %v", c.BodyTimeout, c.BodyIdle)
+	need(c.CommitTimeout > 0, "a commit needs time: %v", c.CommitTimeout)
+	need(c.MaxReadEvents > 0 && c.MaxReadBytes > 0 && c.MaxReads > 0, "bounds of reading must be above 0: %d events, %d bytes, %d at once", c.MaxReadEvents, c.MaxReadBytes, c.MaxReads)
+	need(c.MaxConns > 0, "at least one connection must be allowed: %d", c.MaxConns)
+	return errors.Join(errs...)
+}
+
+// API serves the interface.
+type API struct {
+	Deps
+	cfg       Config
+	budget    budget
+	expanders chan *expander
+	reads     chan struct{} // one token a page under way
+	checks    checks
+	stops     stops
+	closing   atomic.Bool
+	handler   http.Handler
+}
+
+// New makes the interface. The parts must outlive it.
+func New(d Deps, c Config) (*API, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if d.Log == nil || d.Registry == nil || d.Shipper == nil || d.Metrics == nil || d.Logger == nil || d.Now == nil {
+		return nil, errors.New("http: a part is missing: give log, registry, shipper, metrics, logger and clock")
+	}
+	a := &API{Deps: d, cfg: c, reads: make(chan struct{}, c.MaxReads)}
+	a.budget.limit = c.InFlightBytes
+	a.expanders = make(chan *expander, runtime.GOMAXPROCS(0))
+	for range cap(a.expanders) {
+		a.expanders <- newExpander(c.Limits.MaxBodyBytes)
+	}
+	d.Metrics.watch(&a.budget)
+	a.handler = a.routes()
+	return a, nil
+}
+
+// Handler is the interface as an http.Handler; Serve runs it with its time-outs.
+func (a *API) Handler() http.Handler { return a.handler }
+
+// handler answers one request. What it returns is told to the client as the error; nil means that it has replied.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// methods are a path's handlers by method.
+type methods map[string]handler
+
+func (a *API) paths() map[string]methods {
+	return map[string]methods{
+		"/tables":                   {"GET": a.getTables},
+		"/tables/{table}":           {"POST": a.postEvent, "GET": a.getEvents, "PUT": a.putTable, "DELETE": a.deleteTable},
+		"/tables/{table}/bulk":      {"POST": a.postBulk},
+		"/tables/{table}/settings":  {"GET": a.getSettings},
+		"/tables/{table}/watermark": {"GET": a.getWatermark},
+		"/tables/{table}/commit":    {"POST": a.postCommit},
+		"/tables/{table}/resume":    {"POST": a.postResume},
+		"/tables/{table}/discard":   {"POST": a.postDiscard},
+		"/health/live":              {"GET": a.getLive},
+		"/health/ready":             {"GET": a.getReady},
+		"/metrics":                  {"GET": a.getMetrics},
+		"/version":                  {"GET": a.getVersion},
+	}
+}
+
+func (a *API) routes() http.Handler {
+	mux := http.NewServeMux()
+	for p, m := range a.paths() {
+		mux.Handle(p, a.route(p, m))
+	}
+	none := a.route("other", nil)
+	mux.Handle("/", none)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would redirect such a path; a producer's POST must not wander.
+		if p := r.URL.Path; p == "" || path.Clean(p) != p {
+			none.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// route serves one path: it picks the method's handler, reports its error, and counts the request.
+func (a *API) route(name string, m methods) http.Handler {
+	var allow []string
+	for method := range m {
+		allow = append(allow, method)
+		if method == "GET" {
+			allow = append(allow, "HEAD")
+		}
+	}
+	sort.Strings(allow)
+	observe := a.Metrics.route(name)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := a.Now()
+		sw := &statusWriter{ResponseWriter: w}
+		defer func() { observe(sw.status, a.Now().Sub(start)) }()
+		h, ok := m[r.Method]
+		if !ok && r.Method == "HEAD" { // net/http drops the body
+			h, ok = m["GET"]
+		}
+		var err error
+		switch {
+		case ok:
+			err = h(sw, r)
+		case m == nil:
+			err = newFault("unknown_route", "see ingestd/httpapi/API.md for the routes", "there is nothing at %s", clip(r.URL.Path))
+		default:
+			sw.Header().Set("Allow", strings.Join(allow, ", "))
+			err = newFault("method_not_allowed", "allowed are "+strings.Join(allow, ", "), "%s does not take %s", name, clip(r.Method))
+		}
+		if err != nil {
+			a.refuse(sw, r, err)
+		}
+	})
+}
+
+// statusWriter notes the status that was sent.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,215 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"firn/ingestd/event"
+	"firn/ingestd/eventlog"
+	"firn/ingestd/registry"
+	"firn/ingestd/ship"
+)
+
+// decoder fills a batch from a body; def is what the table and the headers say.
+type decoder func(dst *event.Batch, body []byte, def event.Defaults) error
+
+// postEvent takes one event: the body is its payload.
+func (a *API) postEvent(w http.ResponseWriter, r *http.Request) error {
+	m, err := mediaOf(r)
+	if err != nil {
+		return err
+	}
+	if m == mediaNDJSON {
+		return newFault("unsupported_content_type", "post it to /tables/{table}/bulk", "many events in one body, to the route for one")
+	}
+	key, keyed, err := header(r, "Idempotency-Key")
+	if err != nil {
+		return err
+	}
+	var keyBytes []byte
+	if keyed {
+		keyBytes = []byte(key)
+	}
+	return a.ingest(w, r, func(dst *event.Batch, body []byte, def event.Defaults) error {
+		if m == mediaJSON {
+			if err := event.CheckJSON(body, a.cfg.Limits); err != nil {
+				return err
+			}
+		}
+		return event.DecodeSingle(dst, body, keyBytes, a.cfg.Limits, def)
+	})
+}
+
+// postBulk takes many events, as an envelope or as NDJSON.
+func (a *API) postBulk(w http.ResponseWriter, r *http.Request) error {
+	m, err := mediaOf(r)
+	if err != nil {
+		return err
+	}
+	if m == mediaBytes {
+		return unsupportedType(r.Header.Get("Content-Type"))
+	}
+	if _, keyed := r.Header["Idempotency-Key"]; keyed {
+		return newFault("invalid_header", "give each record its own idempotency_key", "Idempotency-Key would apply to many events")
+	}
+	decode := event.DecodeBulk
+	if m == mediaNDJSON {
+		decode = event.DecodeNDJSON
+	}
+	return a.ingest(w, r, func(dst *event.Batch, body []byte, def event.Defaults) error {
+		return decode(dst, body, a.cfg.Limits, def)
+	})
+}
+
+// ingest is the way of every request with events: read, decode, append, reply. Whatever is wrong with the request is found
+// before the append; nothing of it is stored then, and no table is made for it.
+func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) error {
+	received := a.Now()
+	name := r.PathValue("table")
+	if err := a.open(); err != nil {
+		return err
+	}
+	ack, err := ackLevel(r)
+	if err != nil {
+		return err
+	}
+	t, known := a.Registry.Get(name)
+	if !known {
+		if err := registry.CheckName(name); err != nil {
+			return err
+		}
+	} else if err := a.stopped(t); err != nil {
+		return err
+	}
+	var h event.Headers
+	if h.Partition, _, err = header(r, "X-Partition"); err != nil {
+		return err
+	}
+	if h.TimestampMs, _, err = header(r, "X-Timestamp-Ms"); err != nil {
+		return err
+	}
+	body, err := a.readBody(w, r, a.cfg.Limits.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	defer body.release()
+	batch := event.Get(len(body.b))
+	defer batch.Release()
+
+	fill := func(def event.Defaults) error {
+		def.TimeMicros = received.UnixMilli() * 1000 // producers state milliseconds, so that is what an event without a time gets
+		def, err := def.Override(h)
+		if err != nil {
+			return err
+		}
+		return decode(batch, body.b, def)
+	}
+	if !known {
+		// A first event makes its table, so it must be good before: it is checked as for a table of default settings, but
+		// with any payload, since an existing table of that name may be binary.
+		def := event.Defaults{Binary: true}
+		def.MinTime, def.MaxTime = (&registry.Table{Settings: a.Registry.Defaults()}).Window(received)
+		if err := fill(def); err != nil {
+			return err
+		}
+	}
+	if t, err = a.Registry.Ensure(r.Context(), name); err != nil {
+		return err
+	}
+	def := event.Defaults{Binary: t.Binary()}
+	def.MinTime, def.MaxTime = t.Window(received)
+	if err := fill(def); err != nil {
+		return err
+	}
+	start := a.Now()
+	res, err := a.Log.Append(r.Context(), eventlog.Append{Table: eventlog.Table{Name: t.Name, UUID: t.UUID}, Batch: &batch.Batch, ReceivedAt: received})
+	if err != nil {
+		return err
+	}
+	a.Metrics.appended(a.Now().Sub(start), res.Accepted, res.Duplicates, len(body.b))
+	body.release() // what follows may wait for a commit
+	if err := a.await(r.Context(), ack, t, res); err != nil {
+		return err
+	}
+
+	b := make([]byte, 0, 256)
+	b = append(b, `{"table":`...)
+	b = appendJSONString(b, t.Name)
+	b = append(b, `,"log":"`...)
+	b = append(b, res.Log.String()...)
+	b = append(b, `","first_sequence":`...)
+	b = strconv.AppendUint(b, uint64(res.First), 10)
+	b = append(b, `,"last_sequence":`...)
+	b = strconv.AppendUint(b, uint64(res.Last), 10)
+	b = append(b, `,"accepted":`...)
+	b = strconv.AppendInt(b, int64(res.Accepted), 10)
+	b = append(b, `,"duplicates":`...)
+	b = strconv.AppendInt(b, int64(res.Duplicates), 10)
+	b = append(b, "}\n"...)
+	writeJSON(w, http.StatusOK, b)
+	return nil
+}
+
+// open refuses events and changes while the daemon stops or drains.
+func (a *API) open() error {
+	if !a.closing.Load() && !a.cfg.Drain {
+		return nil
+	}
+	f := newFault("shutting_down", "send to another daemon, or retry once this one is back", "the daemon is stopping or draining")
+	f.retryAfter, f.closeConn = 5*time.Second, true
+	return f
+}
+
+// How far events must have come before the reply.
+type ack int
+
+const (
+	ackDurable   ack = iota // in the log, synced: the default
+	ackStaged               // in data files in the object store too
+	ackCommitted            // in the table
+)
+
+func ackLevel(r *http.Request) (ack, error) {
+	q, err := query(r, "ack")
+	if err != nil {
+		return 0, err
+	}
+	switch v := q.Get("ack"); v {
+	case "", "durable":
+		return ackDurable, nil
+	case "staged":
+		return ackStaged, nil
+	case "committed":
+		return ackCommitted, nil
+	default:
+		return 0, newFault("invalid_parameter", "give durable, staged or committed", "ack is %q", clip(v))
+	}
+}
+
+// await waits until appended events have come as far as their producer wants. They are durable whatever it returns.
+func (a *API) await(ctx context.Context, want ack, t *registry.Table, res eventlog.Appended) error {
+	if want == ackDurable {
+		return nil
+	}
+	level := ship.Staged
+	if want == ackCommitted {
+		level = ship.Committed
+	}
+	track := res.Track
+	if res.Accepted == 0 { // duplicates: wait for what the first request stored
+		for _, info := range a.Log.Tracks() {
+			if info.Log == res.Log && info.Table.UUID == t.UUID {
+				track = info.Track
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.CommitTimeout)
+	defer cancel()
+	if err := a.Shipper.Wait(ctx, track, res.Last, level); err != nil {
+		return newFault("ack_timeout", "do not send the events again, unless with their idempotency keys; GET /tables/{table}/watermark tells when they are committed",
+			"events %d to %d of log %s are durable and will be committed, but are not yet as far as asked: %s", res.First, res.Last, res.Log, clip(err.Error()))
+	}
+	return nil
+}

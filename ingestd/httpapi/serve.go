@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The server's time-outs. Bodies and pages have their own, since their time depends on their size.
+const (
+	headerTimeout  = 10 * time.Second
+	idleTimeout    = 2 * time.Minute // longer than the 60 s after which common balancers drop an idle connection themselves
+	maxHeaderBytes = 16 << 10        // net/http adds 4 KiB; a request here needs a few hundred bytes
+)
+
+// Server serves an API on one listener.
+type Server struct {
+	api  *API
+	http http.Server
+}
+
+// NewServer returns a server; Serve starts it.
+func NewServer(a *API) *Server {
+	return &Server{api: a, http: http.Server{
+		Handler:           a.handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), // clients that break off: theirs to know
+	}}
+}
+
+// Serve answers until Shutdown, and then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.http.Serve(&limitedListener{Listener: l, most: int64(s.api.cfg.MaxConns), metrics: s.api.Metrics})
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve HTTP: %w", err)
+}
+
+// Shutdown refuses new requests, lets those under way finish, so that what was accepted is acked, and returns when all
+// have or ctx ends; then it cuts what is left, which nothing was acked of.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.api.closing.Store(true)
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("finish requests under way: %w", err), s.http.Close())
+	}
+	return err
+}
+
+// limitedListener bounds open connections. What comes beyond is accepted, told so and closed: left in the kernel's queue it
+// would wait without knowing why.
+type limitedListener struct {
+	net.Listener
+	most    int64
+	open    atomic.Int64
+	metrics *Metrics
+}
+
+const shedReply = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+
+var tooManyConns = func() []byte {
+	const body = `{"error":{"code":"busy","message":"as many connections are open as may be","record":null,"byte":null,"hint":"keep connections open and use them again"}}` + "\n"
+	return fmt.Appendf(nil, shedReply, len(body), body)
+}()
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.open.Add(1) <= l.most {
+			l.metrics.conns.Inc()
+			return &limitedConn{Conn: c, l: l}, nil
+		}
+		l.open.Add(-1)
+		l.metrics.turned.Inc()
+		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // it fits any socket buffer: no client holds this loop up
+		_, _ = c.Write(tooManyConns)
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.CloseWrite()
+			_ = t.SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, _ = io.CopyN(io.Discard, t, maxHeaderBytes) // unread bytes would make the close a reset, and the reply be lost
+		}
+		c.Close()
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	l    *limitedListener
+	once sync.Once
+}
+
+func (c *limitedConn) Close() error {
+	c.once.Do(func() {
+		c.l.open.Add(-1)
+		c.l.metrics.conns.Dec()
+	})
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http half-close, so that a client still sending gets the reply before it meets a reset.
+func (c *limitedConn) CloseWrite() error {
+	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return t.CloseWrite()
+	}
+	return nil
+}

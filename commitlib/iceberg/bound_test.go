@@ -23,8 +23,8 @@ func TestTruncatedBounds(t *testing.T) {
 	}
 	f(String, "short", "short", "short", true)
 	f(String, long+"bc", long+"b", long+"c", true)
-	f(String, long+"\u007fx", long+"\u007f", long+"\u0080", true)                      // one byte becomes two
-	f(String, long+"\uD7FFx", long+"\uD7FF", long+"\uE000", true)                      // over the surrogates
+	f(String, long+"\u007fx", long+"\u007f", long+"\u0080", true)                       // one byte becomes two
+	f(String, long+"\uD7FFx", long+"\uD7FF", long+"\uE000", true)                       // over the surrogates
 	f(String, long+"\U0010FFFFx", long+"\U0010FFFF", strings.Repeat("a", 14)+"b", true) // the greatest: raise the one before
 	f(String, strings.Repeat("\U0010FFFF", 17), strings.Repeat("\U0010FFFF", 16), "", false)
 	f(String, strings.Repeat("\U0010FFFF", 16), strings.Repeat("\U0010FFFF", 16), strings.Repeat("\U0010FFFF", 16), true)

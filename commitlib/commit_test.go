@@ -204,67 +204,6 @@ func TestConflictsUseUpTheAttempts(t *testing.T) {
 	w.holds(map[uuid.UUID]Seq{r.Log: 0})
 }
 
-// TestFaultAtEachCall breaks the k-th call to the store for every k, in each way, and delivers again until it is done.
-func TestFaultAtEachCall(t *testing.T) {
-	broken := errors.New("store is broken")
-	for name, fault := range map[string]objstore.Fault{
-		"not applied":           {Err: broken},
-		"unknown, lost":         {Err: objstore.ErrUnknown},
-		"applied, then error":   {Applied: true},
-		"applied a while later": {Late: 40 * time.Millisecond},
-		"applied much later":    {Late: time.Hour},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for k := 1; ; k++ {
-				w := newWorld(t)
-				w.foreignAppend()
-				a, b := w.log(), w.log()
-				reqs := []*Request{w.request(a, 1, 5), w.request(b, 1, 2), w.request(a, 6, 9)}
-				hit := false
-				calls := 0
-				w.store.SetFault(func(c objstore.Call) objstore.Fault {
-					if calls++; calls != k {
-						return objstore.Fault{}
-					}
-					hit = true
-					if c.Op != objstore.OpPut {
-						return objstore.Fault{Err: broken}
-					}
-					return fault
-				})
-				c := w.committer()
-				for delivery := 1; ; delivery++ {
-					results, err := c.Commit(t.Context(), w.id, reqs)
-					if err == nil {
-						for i, r := range results {
-							if r.Outcome != Applied && r.Outcome != Skipped {
-								t.Fatalf("k=%d: request %d: %+v", k, i, r)
-							}
-						}
-						break
-					}
-					if delivery == 5 {
-						t.Fatalf("k=%d: still undecided: %v", k, err)
-					}
-				}
-				w.commit(c, []Outcome{Skipped, Skipped, Skipped}, reqs...)
-				w.store.Settle() // what lingered lands now
-				w.holds(map[uuid.UUID]Seq{a: 9, b: 2})
-				w.commit(w.committer(), []Outcome{Skipped, Skipped, Skipped}, reqs...)
-				if t.Failed() {
-					t.Fatalf("at k=%d", k)
-				}
-				if !hit {
-					if k < 6 {
-						t.Fatalf("a commit made %d calls: the faults hit nothing", k-1)
-					}
-					return
-				}
-			}
-		})
-	}
-}
-
 // TestUnknownSwapIsLookedUp tells what became of a swap whose answer was lost, at once and without a second snapshot.
 func TestUnknownSwapIsLookedUp(t *testing.T) {
 	w := newWorld(t)

@@ -246,8 +246,9 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 	if next.spillKey != "" {
 		r.counters.spills.Add(1)
 	}
-	if t.Metadata.CurrentSnapshotID != id {
-		r.outdated = true // the catalog answered with a later state: what we carry forward is not about it
+	props := t.Metadata.Properties
+	if t.Metadata.CurrentSnapshotID != id || props[PropWatermarks] != next.properties[PropWatermarks] || props[PropProtocol] != r.parent.table.Metadata.Properties[PropProtocol] {
+		r.outdated = true // someone else's change came with it, or after it: what we carry forward is not about this state
 		return
 	}
 	history := r.parent.history // owned: nobody else has this parent

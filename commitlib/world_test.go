@@ -17,6 +17,7 @@ import (
 
 	"firn/commitlib/catalog"
 	"firn/commitlib/catalog/objectstore"
+	"firn/commitlib/catalog/twin"
 	"firn/commitlib/iceberg"
 	"firn/commitlib/manifest"
 	"firn/commitlib/objstore"
@@ -25,10 +26,11 @@ import (
 // world is one table in one store under a hand-wound clock, and the oracle that reads the table back.
 type world struct {
 	*testing.T
-	store *objstore.Mem
-	cat   *objectstore.Catalog
-	id    catalog.Ident
-	table *catalog.Table // as it was made
+	store  *objstore.Mem
+	cat    twin.Backend
+	reopen func() catalog.Catalog // another client of the same catalog, which remembers nothing
+	id     catalog.Ident
+	table  *catalog.Table // as it was made
 
 	mu  sync.Mutex // protects now, rng, logs
 	now time.Time
@@ -38,12 +40,27 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, 0)
+}
+
+// newWorldOn makes the world on a twin of that mode; on package objectstore for 0.
+func newWorldOn(t *testing.T, mode twin.Mode) *world {
+	t.Helper()
 	w := &world{
 		T: t, store: objstore.NewMem("mem://warehouse"), id: catalog.Ident{Namespace: "default", Name: "clicks"},
 		now: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC), rng: rand.New(rand.NewPCG(1, 2)),
 	}
 	w.store.SetClock(w.clock, w.sleep)
-	w.cat = objectstore.New(w.store, objectstore.Config{Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
+	if mode == 0 {
+		open := func() *objectstore.Catalog {
+			return objectstore.New(w.store, objectstore.Config{Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
+		}
+		w.cat, w.reopen = open(), func() catalog.Catalog { return open() }
+	} else {
+		service := twin.New(mode, w.store)
+		service.SetClock(w.clock, w.sleep)
+		w.cat, w.reopen = service, func() catalog.Catalog { return service }
+	}
 	spec, err := iceberg.EventSpec(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -144,25 +161,27 @@ func (w *world) commit(c *Committer, want []Outcome, reqs ...*Request) []Result 
 func (w *world) holds(want map[uuid.UUID]Seq) {
 	w.Helper()
 	w.store.SetFault(nil)
-	t, err := objectstore.New(w.store, objectstore.Config{Now: w.clock, Logger: slog.New(slog.DiscardHandler)}).Load(context.Background(), w.id)
-	if err != nil {
-		w.Fatal(err)
+	if service, ok := w.cat.(*twin.Catalog); ok {
+		service.SetFault(nil)
 	}
-	w.tableHolds(t, want)
+	for _, wrong := range w.audit(want) {
+		w.Error(wrong)
+	}
 }
 
-func (w *world) tableHolds(t *catalog.Table, want map[uuid.UUID]Seq) {
+// audit reads the table with nothing remembered and lists what is not as it should be.
+func (w *world) audit(want map[uuid.UUID]Seq) (wrong []string) {
 	w.Helper()
+	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	t, err := w.reopen().Load(context.Background(), w.id)
+	w.must(err)
 	counts := make(map[uuid.UUID]map[Seq]int)
 	for _, path := range w.files(t) {
 		key, _ := objstore.Key(w.store, path)
 		if _, err := w.store.Head(context.Background(), key); err != nil {
-			w.Errorf("the table names a file that is not there: %v", err)
+			bad("the table names a file that is not there: %v", err)
 		}
 		name := strings.TrimSuffix(path[strings.LastIndex(path, "/")+1:], ".parquet")
-		if strings.HasPrefix(name, "foreign") {
-			continue
-		}
 		var first, last Seq
 		if _, err := fmt.Sscanf(name[37:], "%d-%d", &first, &last); err != nil {
 			w.Fatalf("file %q: %v", path, err)
@@ -176,22 +195,22 @@ func (w *world) tableHolds(t *catalog.Table, want map[uuid.UUID]Seq) {
 		}
 	}
 	for log, upTo := range want {
-		got, err := ReadWatermark(context.Background(), w.store, t, log)
-		if err != nil || got != upTo {
-			w.Errorf("log %s: watermark %d (%v), want %d", log, got, err, upTo)
+		if got, err := ReadWatermark(context.Background(), w.store, t, log); err != nil || got != upTo {
+			bad("log %s: watermark %d (%v), want %d", log, got, err, upTo)
 		}
 		for s := Seq(1); s <= upTo; s++ {
 			if n := counts[log][s]; n != 1 {
-				w.Errorf("log %s: event %d is in the table %d times", log, s, n)
+				bad("log %s: event %d is in the table %d times", log, s, n)
 			}
 			delete(counts[log], s)
 		}
 	}
 	for log, extra := range counts {
 		if len(extra) > 0 {
-			w.Errorf("log %s: %d events beyond the watermark are in the table", log, len(extra))
+			bad("log %s: %d events beyond the watermark are in the table", log, len(extra))
 		}
 	}
+	return wrong
 }
 
 // files lists the data files of main's head, read from its manifests.
@@ -239,9 +258,7 @@ func (w *world) object(location string) []byte {
 func (w *world) load() *catalog.Table {
 	w.Helper()
 	t, err := w.cat.Load(context.Background(), w.id)
-	if err != nil {
-		w.Fatal(err)
-	}
+	w.must(err)
 	return t
 }
 
@@ -257,33 +274,22 @@ func (w *world) change(mutate func(m *iceberg.Metadata, prev string) (*iceberg.M
 	}
 }
 
-// foreignAppend adds a snapshot as another engine does: it carries the parent's manifests and knows no watermarks.
-func (w *world) foreignAppend() int64 {
+func (w *world) foreign() *twin.Foreign {
+	return &twin.Foreign{Catalog: w.cat, Store: w.store, Now: w.clock, NewID: func() int64 { return int64(w.random() >> 1) }}
+}
+
+// foreignAppend adds a snapshot as another engine does.
+func (w *world) foreignAppend() {
 	w.Helper()
-	var id int64
-	w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) {
-		id = int64(w.random() >> 1)
-		var entries []manifest.ListEntry
-		if head := m.CurrentSnapshot(); head != nil {
-			var err error
-			if entries, err = manifest.ReadList(w.object(head.ManifestList)); err != nil {
-				return nil, err
-			}
-		}
-		list, err := manifest.WriteList(entries, id, m.CurrentSnapshotID, m.LastSequenceNumber+1)
-		if err != nil {
-			return nil, err
-		}
-		key := fmt.Sprintf("default/clicks/metadata/snap-%d.avro", id)
-		if _, err := w.store.Put(context.Background(), key, list, objstore.Condition{Absent: true}); err != nil {
-			return nil, err
-		}
-		return m.WithSnapshot(&iceberg.Snapshot{
-			ID: id, ParentID: m.CurrentSnapshotID, SequenceNumber: m.LastSequenceNumber + 1, SchemaID: m.CurrentSchemaID,
-			ManifestList: objstore.Location(w.store, key), Summary: map[string]string{"operation": iceberg.OpAppend},
-		}, nil, prev, w.clock())
-	})
-	return id
+	_, err := w.foreign().Append(context.Background(), w.id)
+	w.must(err)
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
 }
 
 // setProperties sets properties without a snapshot, as ALTER TABLE does.

@@ -75,15 +75,21 @@ func makeGroup(parent, file string, limit int64) (string, error) {
 	return group, nil
 }
 
-// PeakMemory is the most memory that the running daemon ever had resident, in bytes (VmHWM).
+// PeakMemory is the most memory that the running daemon ever had resident, in bytes.
 func (d *Daemon) PeakMemory() int64 {
+	d.t.Helper()
+	return d.memory("VmHWM")
+}
+
+// memory is one of the sizes in /proc/PID/status, in bytes.
+func (d *Daemon) memory(name string) int64 {
 	d.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID()))
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	for _, line := range strings.Split(string(status), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			if err != nil {
 				d.t.Fatal(err)
@@ -91,6 +97,6 @@ func (d *Daemon) PeakMemory() int64 {
 			return kb << 10
 		}
 	}
-	d.t.Fatal("/proc has no VmHWM")
+	d.t.Fatalf("/proc has no %s", name)
 	return 0
 }

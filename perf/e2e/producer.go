@@ -45,13 +45,14 @@ func (l *ledger) note(es ...*sent) {
 // A producer's events carry its number as their partition and count up, across runs.
 type producers struct {
 	n      int
+	pause  time.Duration // at most so long between a producer's requests
 	tables []string
 	ledger ledger
 	counts []int // events made by each producer
 }
 
 func newProducers(n int, tables ...string) *producers {
-	return &producers{n: n, tables: tables, counts: make([]int, n)}
+	return &producers{n: n, pause: 5 * time.Millisecond, tables: tables, counts: make([]int, n)}
 }
 
 // run posts until ctx ends. It returns when every producer has had the answer to its last request, or an error.
@@ -64,7 +65,7 @@ func (p *producers) run(ctx context.Context, t testing.TB, url string, seed uint
 			r := rand.New(rand.NewPCG(seed, uint64(w)))
 			for ctx.Err() == nil {
 				p.post(ctx, t, c, r, w)
-				time.Sleep(time.Duration(r.IntN(5)) * time.Millisecond)
+				time.Sleep(time.Duration(r.Int64N(int64(p.pause))))
 			}
 		})
 	}

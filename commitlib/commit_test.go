@@ -259,3 +259,84 @@ func TestSeveralSpecsInOneBatch(t *testing.T) {
 	}
 	w.holds(map[uuid.UUID]Seq{a: 4})
 }
+
+func TestParentIsNotBelievedForLong(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 1))
+	f := func(wait time.Duration, loads uint64) {
+		t.Helper()
+		before := c.Counters().Loads
+		w.pass(wait)
+		next, err := ReadWatermark(t.Context(), w.store, w.load(), a)
+		w.must(err)
+		w.commit(c, applied, w.request(a, next+1, next+1))
+		if got := c.Counters().Loads - before; got != loads {
+			t.Errorf("after %s: %d loads, want %d", wait, got, loads)
+		}
+	}
+	f(MaxParentAge-time.Second, 0)
+	f(MaxParentAge-time.Second, 0) // counted from the last swap
+	f(MaxParentAge+time.Second, 1)
+}
+
+func TestOldManifestIsWrittenAnew(t *testing.T) {
+	for _, wait := range []time.Duration{maxManifestAge - time.Minute, maxManifestAge + time.Minute} {
+		w := newWorld(t)
+		swaps := 0
+		cfg := w.config()
+		cfg.Phase = func(_ string, enter bool) {
+			if swaps++; swaps == 1 {
+				w.foreignAppend()
+				w.pass(wait)
+			}
+		}
+		r := w.request(w.log(), 1, 1)
+		w.commit(New(w.cat, w.store, cfg), applied, r)
+		manifests := 0
+		w.must(w.store.List(t.Context(), "default/clicks/metadata/", func(i objstore.Info) error {
+			if strings.HasSuffix(i.Key, "-m0.avro") {
+				manifests++
+			}
+			return nil
+		}))
+		if want := map[bool]int{false: 1, true: 2}[wait > maxManifestAge]; manifests != want {
+			t.Errorf("after %s: %d manifests written, want %d", wait, manifests, want)
+		}
+		w.holds(map[uuid.UUID]Seq{r.Log: 1})
+	}
+}
+
+// TestUnknownSwapWaitsForALoad: while nothing can be loaded nothing can be said, however long; the context ends it.
+func TestUnknownSwapWaitsForALoad(t *testing.T) {
+	for _, outage := range []int{30, 1 << 30} {
+		w := newWorld(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		down := false
+		calls := 0
+		w.store.SetFault(func(c objstore.Call) objstore.Fault {
+			if calls++; down && calls > 200 {
+				cancel()
+			}
+			if strings.HasSuffix(c.Key, "/v2.metadata.json") && c.Op == objstore.OpPut {
+				down = true
+				return objstore.Fault{Applied: true}
+			}
+			if down && outage > 0 {
+				outage--
+				return objstore.Fault{Err: errBroken}
+			}
+			return objstore.Fault{}
+		})
+		r := w.request(w.log(), 1, 1)
+		results, err := w.committer().Commit(ctx, w.id, []*Request{r})
+		if ended := outage > 0; ended != (results[0].Outcome == Undecided) || ended != (err != nil) {
+			t.Errorf("outage of %d calls left: %+v, %v", outage, results, err)
+		}
+		w.store.SetFault(nil)
+		w.commit(w.committer(), skipped, r)
+		w.holds(map[uuid.UUID]Seq{r.Log: 1})
+	}
+}

@@ -27,16 +27,16 @@ type Config struct {
 	HotRetention time.Duration
 	AutoCreate   bool
 
-	LogBytes     ByteSize
-	TableShare   float64
-	DiskReserve  ByteSize
-	MemoryLimit  ByteSize
-	DedupWindow  time.Duration
-	DedupBytes   ByteSize
-	BodyBytes    ByteSize
-	EventBytes   ByteSize
-	InFlight     ByteSize
-	EncodeWorker int
+	LogBytes      ByteSize
+	TableShare    float64
+	DiskReserve   ByteSize
+	MemoryLimit   ByteSize
+	DedupWindow   time.Duration
+	DedupBytes    ByteSize
+	BodyBytes     ByteSize
+	EventBytes    ByteSize
+	InFlight      ByteSize
+	EncodeWorkers int
 
 	LogLevel slog.Level
 
@@ -49,22 +49,22 @@ type Config struct {
 // Default is a configuration for the reference host: 2 vCPU, 1 GB of memory, one small volume.
 func Default() Config {
 	return Config{
-		Listen:       "127.0.0.1:8080",
-		Data:         "./firn-data",
-		Namespace:    "default",
-		CutInterval:  10 * time.Second,
-		SegmentBytes: 32 << 20,
-		AutoCreate:   true,
-		LogBytes:     8 << 30,
-		TableShare:   0.5,
-		DiskReserve:  256 << 20,
-		MemoryLimit:  400 << 20,
-		DedupWindow:  24 * time.Hour,
-		DedupBytes:   1 << 30,
-		BodyBytes:    16 << 20,
-		EventBytes:   1 << 20,
-		InFlight:     64 << 20,
-		EncodeWorker: 1,
+		Listen:        "127.0.0.1:8080",
+		Data:          "./firn-data",
+		Namespace:     "default",
+		CutInterval:   10 * time.Second,
+		SegmentBytes:  32 << 20,
+		AutoCreate:    true,
+		LogBytes:      8 << 30,
+		TableShare:    0.5,
+		DiskReserve:   256 << 20,
+		MemoryLimit:   400 << 20,
+		DedupWindow:   24 * time.Hour,
+		DedupBytes:    1 << 30,
+		BodyBytes:     16 << 20,
+		EventBytes:    1 << 20,
+		InFlight:      64 << 20,
+		EncodeWorkers: 1,
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.Var(&c.BodyBytes, "body-bytes", "largest `size` of a request body, expanded")
 	fs.Var(&c.EventBytes, "event-bytes", "largest `size` of one event's payload")
 	fs.Var(&c.InFlight, "in-flight-bytes", "`size` of all request bodies in memory at once; beyond it requests get 503")
-	fs.IntVar(&c.EncodeWorker, "encode-workers", c.EncodeWorker, "`number` of segments encoded at once; each holds one segment in memory")
+	fs.IntVar(&c.EncodeWorkers, "encode-workers", c.EncodeWorkers, "`number` of segments encoded at once; each holds one segment in memory")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")
 	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration, print it, and exit")
@@ -160,8 +160,8 @@ func (c Config) Validate() error {
 	if c.TableShare <= 0 || c.TableShare > 1 {
 		bad("table-share", "%v is not in (0, 1]", c.TableShare)
 	}
-	if c.EncodeWorker < 1 || c.EncodeWorker > 64 {
-		bad("encode-workers", "%d is not between 1 and 64", c.EncodeWorker)
+	if c.EncodeWorkers < 1 || c.EncodeWorkers > 64 {
+		bad("encode-workers", "%d is not between 1 and 64", c.EncodeWorkers)
 	}
 	sizes := func(name string, v, lo, hi ByteSize) {
 		if v < lo || v > hi {

@@ -58,7 +58,7 @@ type Shipper interface {
 	Status(table string) ship.TableStatus
 	Statuses() []ship.TableStatus
 	Resume(ctx context.Context, table string) error
-	Discard(ctx context.Context, table string, log uuid.UUID, events uint64) error
+	Discard(table string, log uuid.UUID, events uint64) error
 	Ready() []string
 	Warnings() []string
 }

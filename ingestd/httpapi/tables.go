@@ -196,7 +196,7 @@ func (a *API) postDiscard(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Shipper.Discard(r.Context(), t.Name, log, uint64(events)); err != nil {
+	if err := a.Shipper.Discard(t.Name, log, uint64(events)); err != nil {
 		return err
 	}
 	return reply(w, http.StatusOK, a.watermark(t))

@@ -1,0 +1,63 @@
+// Command ingestd takes events over HTTP, makes them durable, acks, and commits them to Apache Iceberg tables.
+//
+// This package reads the configuration, wires the parts, and orders their start and end; everything else lives in the
+// packages below. Start order is the order of need: log, store, catalog, tables, committer, shipping, HTTP. The end runs backwards:
+// HTTP first, so that what was accepted is acked; the log last.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+)
+
+// version is set by the build (-ldflags -X main.version=…).
+var version = "unknown"
+
+func main() {
+	os.Exit(command(os.Args[1:], os.LookupEnv))
+}
+
+// command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags.
+func command(args []string, lookup func(string) (string, bool)) int {
+	cfg, err := Parse("ingestd", args, lookup)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case cfg.Version:
+		fmt.Println(version)
+		return 0
+	case err != nil:
+		for _, line := range strings.Split(err.Error(), "\n") {
+			fmt.Fprintln(os.Stderr, "ingestd:", line)
+		}
+		fmt.Fprintln(os.Stderr, "ingestd: see ingestd -help")
+		return 2
+	}
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	if cfg.Check {
+		for _, a := range cfg.effective() {
+			fmt.Printf("%s=%s\n", a.Key, a.Value)
+		}
+		return 0
+	}
+	logger.LogAttrs(context.Background(), slog.LevelInfo, "starting", append([]slog.Attr{slog.String("version", version)}, cfg.effective()...)...)
+	debug.SetMemoryLimit(int64(cfg.MemoryLimit))
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	phases, _ := lookup("FIRN_PHASE_FILE") // for tests that kill the daemon: no setting of an operator's
+	if err := run(ctx, cfg, phases, logger); err != nil {
+		logger.Error("ingestd ends", "error", err.Error())
+		return 1
+	}
+	logger.Info("stopped")
+	return 0
+}

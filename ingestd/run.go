@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"firn/commitlib"
+	"firn/commitlib/catalog"
+	"firn/commitlib/catalog/objectstore"
+	"firn/commitlib/objstore"
+	"firn/ingestd/commitq"
+	"firn/ingestd/event"
+	"firn/ingestd/eventlog"
+	"firn/ingestd/httpapi"
+	"firn/ingestd/phase"
+	"firn/ingestd/registry"
+	"firn/ingestd/ship"
+)
+
+// SIGTERM ends the daemon within 10 s. Requests under way get the larger part: what was accepted is acked.
+const (
+	requestsEnd = 6 * time.Second
+	commitsEnd  = 2 * time.Second
+)
+
+// daemon is the wired parts of one run.
+type daemon struct {
+	cfg     Config
+	logger  *slog.Logger
+	phases  *phase.Recorder
+	kv      closer
+	log     *eventlog.Log
+	store   *objstore.Dir
+	catalog catalog.Catalog
+	queue   *commitq.InProcess
+	tables  *registry.Registry
+	commit  *commitlib.Committer
+	shipper *ship.Shipper
+	api     *httpapi.API
+}
+
+type closer interface{ Close() error }
+
+// run starts the daemon and returns when ctx ends, when a drain is done, or when the log breaks.
+func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger) (err error) {
+	d := &daemon{cfg: cfg, logger: logger}
+	if d.phases, err = phase.Open(phaseFile); err != nil {
+		return err
+	}
+	if err := errors.Join(ensureDir("data", cfg.Data), ensureDir("warehouse", cfg.Warehouse)); err != nil {
+		return err
+	}
+	if err := d.openLog(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.log.Close(), d.kv.Close()) }()
+	if err := d.wire(); err != nil {
+		return err
+	}
+	return d.serve(ctx)
+}
+
+// openLog opens the event log, and refuses one that another ingestd has open or that is damaged.
+func (d *daemon) openLog() error {
+	lc := eventlog.Default()
+	lc.Schema = event.Schema
+	lc.MaxBytes = int64(d.cfg.LogBytes)
+	lc.MaxTableBytes = int64(float64(d.cfg.LogBytes) * d.cfg.TableShare)
+	lc.DedupWindow = d.cfg.DedupWindow
+	lc.DedupBytes = int64(d.cfg.DedupBytes)
+	lc.ReserveBytes = int64(d.cfg.DiskReserve)
+	lc.BallastBytes = int64(d.cfg.DiskReserve) / 4
+	lc.BallastPath = filepath.Join(d.cfg.Data, "ballast")
+	lc.FreeSpace = func() (int64, error) { return freeSpace(d.cfg.Data) }
+	lc.Phase = d.phases.Record
+	if err := lc.Validate(); err != nil {
+		return err
+	}
+	store, err := openRocks(filepath.Join(d.cfg.Data, "log"), d.cfg.Salvage, d.logger)
+	if err != nil {
+		return err
+	}
+	if d.log, err = eventlog.Open(store, lc); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	d.kv = store
+	return nil
+}
+
+// wire connects the parts. Nothing runs yet but the log's writer.
+func (d *daemon) wire() (err error) {
+	if d.store, err = objstore.OpenDir(d.cfg.Warehouse); err != nil {
+		return fmt.Errorf("open warehouse: %w", err)
+	}
+	d.catalog = objectstore.New(d.store, objectstore.Config{Logger: d.logger})
+
+	rc := registry.DefaultConfig()
+	rc.Namespace = d.cfg.Namespace
+	rc.AutoCreate = d.cfg.AutoCreate
+	rc.Defaults.CutInterval = registry.Duration(d.cfg.CutInterval)
+	rc.Defaults.HotRetention = registry.Duration(d.cfg.HotRetention)
+	rc.Logger = d.logger
+	if d.tables, err = registry.Open(d.catalog, d.log, rc); err != nil {
+		return fmt.Errorf("open table registry: %w", err)
+	}
+
+	d.commit = commitlib.New(d.catalog, d.store, commitlib.Config{Log: d.logger, Phase: d.phases.Record})
+	qc := commitq.DefaultConfig()
+	qc.Done = func(group string) { d.shipper.Notify(group) }
+	if d.queue, err = commitq.NewInProcess(d.commit.Handle, qc); err != nil {
+		return fmt.Errorf("make commit queue: %w", err)
+	}
+
+	sc := ship.DefaultConfig()
+	sc.MaxSegmentBytes = int64(d.cfg.SegmentBytes)
+	sc.EncodeWorkers = d.cfg.EncodeWorkers
+	sc.Phase = d.phases.Record
+	sc.Logger = d.logger
+	d.shipper, err = ship.New(ship.Deps{Log: d.log, Registry: d.tables, Catalog: d.catalog, Store: d.store, Queue: d.queue}, sc)
+	if err != nil {
+		return fmt.Errorf("make shipper: %w", err)
+	}
+
+	hc := httpapi.Default()
+	hc.Limits.MaxBodyBytes = int(d.cfg.BodyBytes)
+	hc.Limits.MaxEventBytes = int(d.cfg.EventBytes)
+	hc.InFlightBytes = int64(d.cfg.InFlight)
+	hc.Drain = d.cfg.Drain
+	d.api, err = httpapi.New(httpapi.Deps{
+		Log: d.log, Registry: d.tables, Shipper: d.shipper, Logger: d.logger, Version: version, Now: time.Now,
+		Metrics: httpapi.NewMetrics(prometheus.NewRegistry()),
+		Checks:  []httpapi.Check{{Name: "warehouse", Check: d.warehouseReachable}},
+	}, hc)
+	return err
+}
+
+// warehouseReachable asks the catalog for something small.
+func (d *daemon) warehouseReachable(ctx context.Context) error {
+	if _, err := d.catalog.List(ctx, d.cfg.Namespace); err != nil {
+		return fmt.Errorf("the warehouse %s cannot be read: %w", d.cfg.Warehouse, err)
+	}
+	return nil
+}
+
+// serve runs the daemon until ctx ends, the drain is done, or a part breaks; then it stops the parts in order.
+func (d *daemon) serve(ctx context.Context) error {
+	listener, err := net.Listen("tcp", d.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("-listen: %w", err)
+	}
+	addr := listener.Addr().String()
+	if err := writeAddr(filepath.Join(d.cfg.Data, "http.addr"), addr); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	shipCtx, stopShipping := context.WithCancel(context.Background())
+	defer stopShipping()
+	server := httpapi.NewServer(d.api)
+	served, shipped, drained := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	go func() { shipped <- d.shipper.Run(shipCtx) }()
+	if d.cfg.Drain {
+		go func() { drained <- d.shipper.Drain(ctx) }()
+	}
+	d.logger.Info("listening", "addr", addr, "warehouse", d.store.Root(), "drain", d.cfg.Drain)
+
+	running := 1 // shipper
+	select {
+	case <-ctx.Done():
+		d.logger.Info("stopping", "reason", context.Cause(ctx).Error())
+	case err = <-served:
+	case err = <-d.log.Fatal():
+		err = fmt.Errorf("the event log broke, nothing is acked from here on; what was acked is safe and is found again at the next start: %w", err)
+	case err = <-shipped:
+		running = 0
+	case err = <-drained:
+		if err == nil {
+			d.logger.Info("drained: every event is committed")
+		}
+	}
+
+	requests, cancel := context.WithTimeout(context.Background(), requestsEnd)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(requests))
+	stopShipping()
+	commits, cancel := context.WithTimeout(context.Background(), commitsEnd)
+	defer cancel()
+	if cerr := d.queue.Close(commits); cerr != nil {
+		d.logger.Info("commit requests were given up; the next start sends them again", "error", cerr.Error())
+	}
+	if running > 0 {
+		err = errors.Join(err, <-shipped)
+	}
+	return err
+}
+
+// writeAddr leaves the address where scripts find it, since -listen may ask for any free port.
+func writeAddr(path, addr string) error {
+	if err := os.WriteFile(path+".new", []byte(addr), 0o644); err != nil {
+		return fmt.Errorf("write address file: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write address file: %w", err)
+	}
+	return nil
+}
+
+// freeSpace is what an unprivileged process may still write on the volume of dir.
+func freeSpace(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, fmt.Errorf("read free space of %s: %w", dir, err)
+	}
+	return int64(s.Bavail) * s.Bsize, nil
+}

@@ -3,6 +3,7 @@ package catalogtest
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -107,6 +108,7 @@ func race(t *testing.T, env Env, each int) *tally {
 			table, err := c.Load(t.Context(), clicks)
 			for done := 0; done < each && err == nil; {
 				ch := next(table)
+				runtime.Gosched() // so that rivals come between, on a store that answers at once
 				var now *catalog.Table
 				now, err = c.Swap(t.Context(), table, ch)
 				y.add(ch.Snapshot.ID, err)

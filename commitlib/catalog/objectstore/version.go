@@ -150,7 +150,11 @@ var errStop = errors.New("seen enough")
 // but this catalog is not the one that decides which version is current.
 func (c *Catalog) refuseForeign(ctx context.Context, dir string) error {
 	var other string
-	err := c.store.List(ctx, dir+"/metadata/", func(info objstore.Info) error {
+	prefix := dir + "/metadata/"
+	err := c.store.List(ctx, prefix, func(info objstore.Info) error {
+		if strings.HasPrefix(info.Key, prefix+"v") {
+			return nil // made since the versions were listed: a table that a rival is creating
+		}
 		if strings.HasSuffix(info.Key, metadataSuffix) || strings.HasSuffix(info.Key, metadataSuffix+".gz") {
 			other = info.Key
 			return errStop

@@ -37,6 +37,46 @@ type FieldSummary struct {
 	Lower, Upper []byte // single values; nil where all are null, or NaN
 }
 
+// Read reads the manifest that l describes, checks that it is that one and whole, and fills in what its entries inherit.
+// A manifest that was cut between two blocks is well-formed Avro; only its length and counts tell.
+func (l *ListEntry) Read(data []byte) (Header, []Entry, error) {
+	if int64(len(data)) != l.Length {
+		return Header{}, nil, fmt.Errorf("read manifest %s: it has %d bytes, its manifest list says %d", l.Path, len(data), l.Length)
+	}
+	h, entries, err := read(data)
+	if err == nil {
+		err = l.matches(h, entries)
+	}
+	if err == nil {
+		err = l.Inherit(entries)
+	}
+	if err != nil {
+		return Header{}, nil, fmt.Errorf("read manifest %s: %w", l.Path, err)
+	}
+	return h, entries, nil
+}
+
+func (l *ListEntry) matches(h Header, entries []Entry) error {
+	if h.Spec.ID != l.SpecID || h.Content != l.Content {
+		return fmt.Errorf("it has partition spec %d and content %d, its manifest list says %d and %d", h.Spec.ID, h.Content, l.SpecID, l.Content)
+	}
+	var has ListEntry
+	for i := range entries {
+		has.count(&entries[i])
+	}
+	differs := func(name string, has, want int64) error {
+		if want == Unknown || has == want {
+			return nil
+		}
+		return fmt.Errorf("it has %d %s, its manifest list says %d", has, name, want)
+	}
+	return errors.Join(
+		differs("added files", int64(has.AddedFiles), int64(l.AddedFiles)),
+		differs("existing files", int64(has.ExistingFiles), int64(l.ExistingFiles)),
+		differs("deleted files", int64(has.DeletedFiles), int64(l.DeletedFiles)),
+	)
+}
+
 // Inherit fills in what entries of this manifest left to be inherited (spec: "Sequence Number Inheritance"). It writes to
 // entries.
 func (l *ListEntry) Inherit(entries []Entry) error {

@@ -200,15 +200,27 @@ func (d *decoder) partition(l *layout, values [][]byte, places map[int]int) {
 	}
 }
 
+// counts returns nil for an empty map, as for none: what is written from it is the same.
 func (d *decoder) counts(l *layout) map[int]int64 {
-	m := map[int]int64{}
-	d.pairs(l, func(key int, value *layout) { m[key] = d.number(value) })
+	var m map[int]int64
+	d.pairs(l, func(key int, value *layout) {
+		if m == nil {
+			m = map[int]int64{}
+		}
+		m[key] = d.number(value)
+	})
 	return m
 }
 
+// bounds is counts for bytes.
 func (d *decoder) bounds(l *layout) map[int][]byte {
-	m := map[int][]byte{}
-	d.pairs(l, func(key int, value *layout) { m[key] = d.bytes(value) })
+	var m map[int][]byte
+	d.pairs(l, func(key int, value *layout) {
+		if m == nil {
+			m = map[int][]byte{}
+		}
+		m[key] = d.bytes(value)
+	})
 	return m
 }
 

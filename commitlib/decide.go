@@ -87,7 +87,7 @@ func (c *Committer) decide(ctx context.Context, p *parent, id catalog.Ident, req
 }
 
 // chain decides about the requests of one log, given by their indexes.
-func (out *plan) chain(t *catalog.Table, reqs []*Request, indexes []int, committed Seq, now time.Time) {
+func (p *plan) chain(t *catalog.Table, reqs []*Request, indexes []int, committed Seq, now time.Time) {
 	slices.SortStableFunc(indexes, func(a, b int) int {
 		x, y := reqs[a], reqs[b]
 		return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(y.Last, x.Last), y.StagedAt.Compare(x.StagedAt))
@@ -95,7 +95,7 @@ func (out *plan) chain(t *catalog.Table, reqs []*Request, indexes []int, committ
 	next := committed
 	for _, i := range indexes {
 		r := reqs[i]
-		v := &out.verdicts[i]
+		v := &p.verdicts[i]
 		switch {
 		case r.Last <= committed:
 			v.Outcome = Skipped
@@ -114,9 +114,9 @@ func (out *plan) chain(t *catalog.Table, reqs []*Request, indexes []int, committ
 			}
 			v.Outcome, v.pending = Applied, true
 			next = r.Last
-			out.apply = append(out.apply, i)
-			out.moved[r.Log] = Mark{Last: next, AtMs: now.UnixMilli()}
-			out.ranges[r.Log] = append(out.ranges[r.Log], [2]Seq{r.First, r.Last})
+			p.apply = append(p.apply, i)
+			p.moved[r.Log] = Mark{Last: next, AtMs: now.UnixMilli()}
+			p.ranges[r.Log] = append(p.ranges[r.Log], [2]Seq{r.First, r.Last})
 		}
 		v.Watermark = next
 	}

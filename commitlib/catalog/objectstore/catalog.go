@@ -49,6 +49,8 @@ type Config struct {
 	Logger    *slog.Logger     // nil: slog.Default
 	Now       func() time.Time // nil: time.Now
 	Retention time.Duration    // 0: DefaultRetention; the same for all who use the store, and never lowered while they run
+
+	NewUUID func() (uuid.UUID, error) // of new tables; nil: uuid.NewRandom. Only a seeded simulation sets it
 }
 
 // Catalog implements catalog.Catalog. Its methods may be called concurrently. It remembers a few words for each table,
@@ -78,13 +80,14 @@ type Catalog struct {
 	log       *slog.Logger
 	now       func() time.Time
 	retention time.Duration
+	newUUID   func() (uuid.UUID, error)
 	seen      sightings
 }
 
 // New makes a catalog over a store.
 func New(store objstore.Store, cfg Config) *Catalog {
 	c := &Catalog{
-		store: store, log: cfg.Logger, now: cfg.Now,
+		store: store, log: cfg.Logger, now: cfg.Now, newUUID: cfg.NewUUID,
 		retention: cmp.Or(cfg.Retention, DefaultRetention),
 	}
 	if c.log == nil {
@@ -92,6 +95,9 @@ func New(store objstore.Store, cfg Config) *Catalog {
 	}
 	if c.now == nil {
 		c.now = time.Now
+	}
+	if c.newUUID == nil {
+		c.newUUID = uuid.NewRandom
 	}
 	return c
 }
@@ -187,7 +193,7 @@ func (c *Catalog) create(ctx context.Context, id catalog.Ident, spec catalog.Spe
 	if f.version != 0 {
 		return nil, catalog.ErrTableExists
 	}
-	tableUUID, err := uuid.NewRandom()
+	tableUUID, err := c.newUUID()
 	if err != nil {
 		return nil, fmt.Errorf("make a table UUID: %w", err)
 	}

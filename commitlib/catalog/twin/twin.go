@@ -65,6 +65,9 @@ func New(mode Mode, store objstore.Store) *Catalog {
 	return &Catalog{mode: mode, store: store, tables: map[catalog.Ident]entry{}, faults: newFaults()}
 }
 
+// Mode says which service's check the catalog has.
+func (c *Catalog) Mode() Mode { return c.mode }
+
 // Load implements catalog.Catalog.
 func (c *Catalog) Load(ctx context.Context, id catalog.Ident) (*catalog.Table, error) {
 	began, e, err := c.look(ctx, OpLoad, id)

@@ -2,6 +2,7 @@ package iceberg
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,12 +15,8 @@ import (
 // It is text and not a map so that the structs that hold it stay comparable and free to copy.
 type extras string
 
-func (x *extras) add(key, value string) {
-	if *x != "" {
-		*x += ","
-	}
-	*x += extras(string(appendString(nil, key)) + ":" + value)
-}
+// errCarry is what a function given to eachMember returns for a member that it does not know.
+var errCarry = errors.New("carried, not read")
 
 // appendTo writes the members and the closing brace of an object that has at least one member already.
 func (x extras) appendTo(dst []byte) []byte {
@@ -75,29 +72,36 @@ func skipValue(s string, i int) int {
 	return i
 }
 
-// eachMember calls fn with every member of the object doc, in order.
-func eachMember(doc string, fn func(key, value string) error) error {
+// eachMember calls fn with every member of the object doc, in order, and returns those that fn left with errCarry.
+func eachMember(doc string, fn func(key, value string) error) (extras, error) {
 	i := skipSpace(doc, 0)
 	if i == len(doc) || doc[i] != '{' {
-		return fmt.Errorf("want a JSON object, have %s", excerpt(doc))
+		return "", fmt.Errorf("want a JSON object, have %s", excerpt(doc))
 	}
+	var carried []byte
 	for i = skipSpace(doc, i+1); doc[i] != '}'; {
-		end := skipString(doc, i)
-		key, err := asString(doc[i:end])
+		quoted := doc[i:skipString(doc, i)]
+		key, err := asString(quoted)
 		if err != nil {
-			return err
+			return "", err
 		}
-		i = skipSpace(doc, end)
+		i = skipSpace(doc, i+len(quoted))
 		i = skipSpace(doc, i+1) // the colon
-		end = skipValue(doc, i)
-		if err := fn(key, doc[i:end]); err != nil {
-			return fmt.Errorf("member %q: %w", key, err)
+		value := doc[i:skipValue(doc, i)]
+		switch err := fn(key, value); {
+		case err == errCarry:
+			if carried != nil {
+				carried = append(carried, ',')
+			}
+			carried = append(append(append(carried, quoted...), ':'), value...)
+		case err != nil:
+			return "", fmt.Errorf("member %q: %w", key, err)
 		}
-		if i = skipSpace(doc, end); doc[i] == ',' {
+		if i = skipSpace(doc, i+len(value)); doc[i] == ',' {
 			i = skipSpace(doc, i+1)
 		}
 	}
-	return nil
+	return extras(carried), nil
 }
 
 // eachElement calls fn with every element of the array doc, in order.
@@ -177,7 +181,7 @@ func asStringMap(v string) (map[string]string, error) {
 	if v == "null" {
 		return m, nil
 	}
-	err := eachMember(v, func(key, value string) error {
+	_, err := eachMember(v, func(key, value string) error {
 		s, err := asString(value)
 		m[key] = s
 		return err

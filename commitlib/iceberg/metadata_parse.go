@@ -33,7 +33,7 @@ func ParseMetadata(data []byte) (*Metadata, error) {
 		return nil, fmt.Errorf("read table metadata: %w", err)
 	}
 	p := parser{m: &Metadata{Properties: map[string]string{}, Refs: map[string]Ref{}}, has: map[string]bool{}}
-	if err := eachMember(doc, p.member); err != nil {
+	if p.m.extra, err = eachMember(doc, p.member); err != nil {
 		return nil, fmt.Errorf("read table metadata: %w", err)
 	}
 	if err := p.complete(); err != nil {
@@ -120,13 +120,13 @@ func (p *parser) member(key, v string) (err error) {
 	case "default-sort-order-id":
 		m.DefaultSortOrderID, err = asInt(v)
 	case "refs":
-		err = eachMember(v, func(name, v string) error {
+		_, err = eachMember(v, func(name, v string) error {
 			r, err := parseRef(v)
 			m.Refs[name] = r
 			return err
 		})
 	default:
-		m.extra.add(key, v)
+		return errCarry
 	}
 	return err
 }
@@ -252,7 +252,7 @@ func parseList[T any](doc string, parse func(string) (T, error)) ([]T, error) {
 
 func parseSnapshotLogEntry(doc string) (SnapshotLogEntry, error) {
 	var e SnapshotLogEntry
-	err := eachMember(doc, func(key, v string) (err error) {
+	_, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "timestamp-ms":
 			e.TimestampMs, err = asInt64(v)
@@ -266,7 +266,7 @@ func parseSnapshotLogEntry(doc string) (SnapshotLogEntry, error) {
 
 func parseMetadataLogEntry(doc string) (MetadataLogEntry, error) {
 	var e MetadataLogEntry
-	err := eachMember(doc, func(key, v string) (err error) {
+	_, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "timestamp-ms":
 			e.TimestampMs, err = asInt64(v)

@@ -123,17 +123,18 @@ func appendPartitionField(dst []byte, f PartitionField) []byte {
 
 func parseSpec(doc string) (PartitionSpec, error) {
 	var s PartitionSpec
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "spec-id":
 			s.ID, err = asInt(v)
 		case "fields":
 			s.Fields, err = parsePartitionFields(v)
 		default:
-			s.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	s.extra = extra
 	if err == nil && s.Fields == nil {
 		err = fmt.Errorf("it has no fields member")
 	}
@@ -147,7 +148,7 @@ func parsePartitionFields(doc string) ([]PartitionField, error) {
 	fields := []PartitionField{}
 	err := eachElement(doc, func(v string) error {
 		f := PartitionField{FieldID: FirstPartitionFieldID + len(fields)}
-		err := eachMember(v, func(key, v string) (err error) {
+		extra, err := eachMember(v, func(key, v string) (err error) {
 			switch key {
 			case "source-id":
 				f.SourceID, err = asInt(v)
@@ -158,10 +159,11 @@ func parsePartitionFields(doc string) ([]PartitionField, error) {
 			case "transform":
 				f.Transform, err = asString(v)
 			default:
-				f.extra.add(key, v)
+				return errCarry
 			}
 			return err
 		})
+		f.extra = extra
 		if err == nil && (f.Name == "" || f.Transform == "") {
 			err = fmt.Errorf("partition field %d lacks its name or transform", f.FieldID)
 		}

@@ -36,17 +36,18 @@ func (r Ref) appendJSON(dst []byte) []byte {
 
 func parseRef(doc string) (Ref, error) {
 	var r Ref
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "snapshot-id":
 			r.SnapshotID, err = asInt64(v)
 		case "type":
 			r.Type, err = asString(v)
 		default:
-			r.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	r.extra = extra
 	if err == nil && r.Type != RefBranch && r.Type != RefTag {
 		err = fmt.Errorf("type is %q, want branch or tag", r.Type)
 	}

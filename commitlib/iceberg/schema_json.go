@@ -61,7 +61,7 @@ func (t Type) Nested() bool { return strings.HasPrefix(string(t), "{") }
 func parseSchema(doc string) (*Schema, error) {
 	s := &Schema{}
 	hasFields := false
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "type":
 			if v != `"struct"` {
@@ -77,10 +77,11 @@ func parseSchema(doc string) (*Schema, error) {
 				return err
 			})
 		default:
-			s.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	s.extra = extra
 	if err != nil {
 		return nil, fmt.Errorf("read schema: %w", err)
 	}
@@ -100,7 +101,7 @@ func parseSchema(doc string) (*Schema, error) {
 func parseField(doc string) (Field, error) {
 	var f Field
 	has := 0
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "id":
 			has |= 1
@@ -124,10 +125,11 @@ func parseField(doc string) (Field, error) {
 				f.Doc, err = asString(v)
 			}
 		default:
-			f.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	f.extra = extra
 	if err == nil && has != 7 {
 		err = fmt.Errorf("column %d %q lacks its id, name or type", f.ID, f.Name)
 	}

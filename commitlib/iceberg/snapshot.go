@@ -80,7 +80,7 @@ func (s *Snapshot) appendJSON(dst []byte) []byte {
 
 func parseSnapshot(doc string) (*Snapshot, error) {
 	s := &Snapshot{SchemaID: NoSchemaID}
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "snapshot-id":
 			s.ID, err = asID(v)
@@ -101,10 +101,11 @@ func parseSnapshot(doc string) (*Snapshot, error) {
 				s.SchemaID, err = asInt(v)
 			}
 		default:
-			s.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	s.extra = extra
 	if err != nil {
 		return nil, fmt.Errorf("read snapshot %d: %w", s.ID, err)
 	}

@@ -47,7 +47,7 @@ func (o SortOrder) appendJSON(dst []byte) []byte {
 
 func parseSortOrder(doc string) (SortOrder, error) {
 	o := SortOrder{Fields: []SortField{}}
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "order-id":
 			o.ID, err = asInt(v)
@@ -58,10 +58,11 @@ func parseSortOrder(doc string) (SortOrder, error) {
 				return err
 			})
 		default:
-			o.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	o.extra = extra
 	if err != nil {
 		return o, fmt.Errorf("read sort order %d: %w", o.ID, err)
 	}
@@ -70,7 +71,7 @@ func parseSortOrder(doc string) (SortOrder, error) {
 
 func parseSortField(doc string) (SortField, error) {
 	var f SortField
-	err := eachMember(doc, func(key, v string) (err error) {
+	extra, err := eachMember(doc, func(key, v string) (err error) {
 		switch key {
 		case "transform":
 			f.Transform, err = asString(v)
@@ -81,9 +82,10 @@ func parseSortField(doc string) (SortField, error) {
 		case "null-order":
 			f.NullOrder, err = asString(v)
 		default:
-			f.extra.add(key, v)
+			return errCarry
 		}
 		return err
 	})
+	f.extra = extra
 	return f, err
 }

@@ -13,7 +13,7 @@
 //
 // hamba/avro parses schemas; the values and the container around them are read and written here. Its container reader
 // allocates whatever a block's length claims and inflates without a bound, its container writer makes a new compressor for
-// each file (which took most of a commit's time), and its generic values know columns by name.
+// each block (see pack.go), and its generic values know fields by name.
 //
 // All functions are safe for concurrent use.
 package manifest

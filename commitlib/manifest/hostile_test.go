@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"firn/perf/tier"
 )
 
 // repacked returns the file with its blocks' bytes passed through fn and stored under a codec.
@@ -167,40 +169,86 @@ func TestLiesCostNoMemory(t *testing.T) {
 }
 
 func TestBombsAreRefused(t *testing.T) {
-	good := mustWrite(t, testSpec(t, "hour", "partition"), testEntries(1))
-	bomb := deflated(make([]byte, maxExpanded+1))
-	_, _, err := Read(repacked(t, good, codecDeflate, func([]byte) []byte { return bomb }))
-	if err == nil || !strings.Contains(err.Error(), "expands to more than") {
-		t.Errorf("a bomb gives %v", err)
+	const most = 1 << 16
+	plain := make([]byte, most+1)
+	zw, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	lie := binary.BigEndian.AppendUint32(append(binary.AppendUvarint(nil, 1<<31), 0), 0)
-	_, _, err = Read(repacked(t, good, codecSnappy, func([]byte) []byte { return lie }))
-	if err == nil {
+	defer zw.Close()
+	snappy := s2.EncodeSnappy(nil, plain)
+	for codec, packed := range map[string][]byte{
+		codecDeflate: deflated(plain),
+		codecZstd:    zw.EncodeAll(plain, nil),
+		codecSnappy:  binary.BigEndian.AppendUint32(snappy, crc32.ChecksumIEEE(plain)),
+	} {
+		if got, err := unpack(codec, packed, most+1); err != nil || len(got) != most+1 {
+			t.Errorf("%s: %d bytes, %v, where there is room", codec, len(got), err)
+		}
+		if _, err := unpack(codec, packed, most); err == nil || !strings.Contains(err.Error(), "expands to more than") {
+			t.Errorf("%s: a bomb gives %v", codec, err)
+		}
+	}
+	lie := binary.BigEndian.AppendUint32(append(binary.AppendUvarint(nil, 1<<26), 0), 0)
+	if _, err := unpack(codecSnappy, lie, maxExpanded); err == nil {
 		t.Error("a snappy block that lies was read")
 	}
 }
 
-// Cut anywhere, a manifest is refused, or has whole entries alone; and its ListEntry tells in every case.
+// Many blocks that are each within the bound are refused once their sum is not.
+func TestBombOfManyBlocksIsRefused(t *testing.T) {
+	tier.Need(t, tier.CI) // it expands to the bound
+	c, err := openContainer(mustWrite(t, testSpec(t, "hour", "partition"), testEntries(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := parse(`{"type":"record","name":"r","fields":[{"name":"a","type":"bytes"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := encoder{}
+	record.varint(maxExpanded/8 - 8)
+	record.b = append(record.b, make([]byte, maxExpanded/8-8)...)
+	packed := deflated(record.b)
+	block := encoder{}
+	block.varint(1)
+	block.varint(int64(len(packed)))
+	block.b = append(append(block.b, packed...), c.sync...)
+	read := 0
+	c.blocks = bytes.Repeat(block.b, 10)
+	err = c.each(l, func(d *decoder) { read++; d.skip(l) })
+	if err == nil || !strings.Contains(err.Error(), "expands to more than") || read != 8 {
+		t.Errorf("read %d blocks, then %v", read, err)
+	}
+}
+
+// Cut between two blocks, a manifest is a good file of fewer entries; cut elsewhere it is refused. Its ListEntry tells
+// in either case.
 func TestCutManifestIsNoticed(t *testing.T) {
 	spec := testSpec(t, "hour", "partition")
-	entries := testEntries(400)
+	entries := testEntries(200) // two blocks
 	data := mustWrite(t, spec, entries)
+	c, err := openContainer(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := len(data) - len(c.blocks)
+	first := header + bytes.Index(c.blocks, c.sync) + syncLength
 	l, err := Summarize(testSchema, spec, entries)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.SequenceNumber = 1
-	whole := 0
+	cuts := []int{header, first}
 	for n := range data {
-		if n%397 != 0 && n < len(data)-100 {
-			continue
+		if n%397 == 0 || n > len(data)-100 || n > first-50 && n < first+50 {
+			cuts = append(cuts, n)
 		}
+	}
+	for _, n := range cuts {
 		_, got, err := Read(data[:n])
-		if err == nil {
-			whole++
-			if len(got) >= len(entries) {
-				t.Fatalf("%d of %d bytes have all entries", n, len(data))
-			}
+		if well := n == header || n == first; well != (err == nil) || len(got) == len(entries) {
+			t.Fatalf("%d of %d bytes gave %d entries, %v", n, len(data), len(got), err)
 		}
 		l.Length = int64(n)
 		if _, _, err := l.Read(data[:n]); err == nil {

@@ -82,8 +82,9 @@ func (b *bounds) iceberg(t iceberg.Type, k column.Kind) (lower, upper []byte) {
 	return lower, upper
 }
 
-// maxExactBound is the longest value, in bytes, that a row group's statistics state. They have no place to say that a
-// bound is truncated, so a longer one is left out there; the page index and the manifest carry it truncated.
+// maxExactBound is the longest value, in bytes, that a row group's statistics state, which have no place to say that a
+// bound is truncated: a longer one is left out there. It is also the longest that a page index states where an upper
+// bound has no truncated form (only the greatest bytes, or no UTF-8): beyond it the column chunk goes without one.
 const maxExactBound = 64
 
 // exact returns the bounds for a row group's statistics, or nothing where one is too long.

@@ -130,7 +130,11 @@ func (c *chunk) indexPage(b bounds) {
 		c.order.add(&b, c.kind)
 	}
 	if upper == nil {
-		c.noIndex = true
+		if len(b.top) > maxExactBound {
+			c.noIndex = true
+			return
+		}
+		upper = bytes.Clone(b.top)
 	}
 	c.index.NullPages = append(c.index.NullPages, !b.any)
 	c.index.MinValues = append(c.index.MinValues, lower)

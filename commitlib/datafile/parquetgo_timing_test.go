@@ -89,7 +89,7 @@ func boxed(dst []parquet.Value, v *column.Vector, lo, hi, at int, required bool)
 
 // TestParquetGoReads reads our file with parquet-go's own reader, which shares no page code with ours.
 func TestParquetGoReads(t *testing.T) {
-	b := events(t, 30_000, counter, 5)
+	b := events(t, 5_000, counter, 5)
 	e, err := NewEncoder(b.Schema, small)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -48,6 +49,15 @@ func read(r io.ReaderAt, size int64, schema *iceberg.Schema, limit int64) (b *co
 	return b, nil
 }
 
+// decoders are kept between files: one costs more than a small file. Their output never outgrows the buffer they are given.
+var decoders = sync.Pool{New: func() any {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return d
+}}
+
 // reader reads one file.
 type reader struct {
 	r      io.ReaderAt
@@ -88,17 +98,18 @@ func (f *reader) read(schema *iceberg.Schema) (*column.Batch, error) {
 			return nil, fmt.Errorf("column %q: %w", field.Name, err)
 		}
 	}
-	// One decoder for all pages; its output never outgrows the buffer that page gives it.
-	if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true)); err != nil {
-		return nil, err
-	}
-	defer f.zstd.Close()
+	f.zstd = decoders.Get().(*zstd.Decoder)
+	defer decoders.Put(f.zstd)
 	for g := range meta.RowGroups {
 		group := &meta.RowGroups[g]
 		if len(group.Columns) != len(leaves) || group.NumRows < 0 || group.NumRows > math.MaxInt32-int64(b.Len) {
 			return nil, fmt.Errorf("row group %d has %d columns and %d rows, the schema %d columns: damaged", g, len(group.Columns), group.NumRows, len(leaves))
 		}
 		for i, field := range schema.Fields {
+			if sources[i].leaf < 0 {
+				b.Cols[i].SetNull()
+				continue
+			}
 			c := chunkReader{f: f, field: field, src: sources[i], v: &b.Cols[i], rows: group.NumRows}
 			if err := c.read(group); err != nil {
 				return nil, fmt.Errorf("row group %d, column %q: %w", g, field.Name, err)

@@ -32,9 +32,6 @@ type chunkReader struct {
 }
 
 func (c *chunkReader) read(group *format.RowGroup) error {
-	if c.src.leaf < 0 {
-		return c.nulls(int(c.rows))
-	}
 	raw, err := c.fetch(&group.Columns[c.src.leaf].MetaData)
 	if err != nil {
 		return err
@@ -79,6 +76,11 @@ func (c *chunkReader) page(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("read page header: %w", err)
 	}
 	raw = raw[n:]
+	dictionary := h.Type == format.DictionaryPage && h.DictionaryPageHeader.Valid
+	data := h.Type == format.DataPage && h.DataPageHeader.Valid
+	if !dictionary && !data {
+		return nil, fmt.Errorf("page of type %s: only dictionaries and version 1 data pages are read", h.Type)
+	}
 	if h.CompressedPageSize < 0 || int64(h.CompressedPageSize) > int64(len(raw)) || h.UncompressedPageSize < 0 {
 		return nil, fmt.Errorf("page of %d bytes, %d left: damaged", h.CompressedPageSize, len(raw))
 	}
@@ -89,16 +91,10 @@ func (c *chunkReader) page(raw []byte) ([]byte, error) {
 	if body, err = c.decompress(body, int64(h.UncompressedPageSize)); err != nil {
 		return nil, err
 	}
-	switch {
-	case h.Type == format.DictionaryPage && h.DictionaryPageHeader.Valid:
-		err = c.dictionary(&h.DictionaryPageHeader.V, body)
-	case h.Type == format.DataPage && h.DataPageHeader.Valid:
-		err = c.data(&h.DataPageHeader.V, body)
-	case h.Type == format.IndexPage:
-	default:
-		err = fmt.Errorf("page of type %s: only version 1 data pages are read", h.Type)
+	if dictionary {
+		return rest, c.dictionary(&h.DictionaryPageHeader.V, body)
 	}
-	return rest, err
+	return rest, c.data(&h.DataPageHeader.V, body)
 }
 
 // decompress returns a page's n bytes; valid until the next call.
@@ -199,15 +195,4 @@ func (c *chunkReader) levels(h *format.DataPageHeader, body []byte, n int) ([]ui
 		}
 	}
 	return nil, body, nil
-}
-
-// nulls appends n rows without a value.
-func (c *chunkReader) nulls(n int) error {
-	if err := c.f.spend(int64(n) * 9); err != nil {
-		return err
-	}
-	for range n {
-		c.v.AppendNull()
-	}
-	return nil
 }

@@ -97,10 +97,9 @@ func (y *tally) check(t *testing.T, table *catalog.Table) {
 	}
 }
 
-// race lets the committers swap until each has had so many confirmed.
+// race lets the committers swap on the table until each has had so many confirmed.
 func race(t *testing.T, env Env, each int) *tally {
 	y := &tally{}
-	made(t, env.Catalog)
 	var wg sync.WaitGroup
 	for i := range committers {
 		wg.Go(func() {
@@ -131,6 +130,7 @@ func race(t *testing.T, env Env, each int) *tally {
 
 func swapRace(t *testing.T, env Env) {
 	each := tier.Pick(8, 20, 100)
+	made(t, env.Catalog)
 	y := race(t, env, each)
 	y.check(t, loaded(t, env.Catalog))
 	if len(y.unknown) > 0 || len(y.done) != committers*each {
@@ -144,6 +144,7 @@ func unknownRace(t *testing.T, env Env) {
 	if env.Fault == nil {
 		t.Skip("faults cannot be had here")
 	}
+	made(t, env.Catalog)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -24,7 +24,7 @@ type expander struct {
 
 func newExpander(limit int) *expander {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(uint64(limit)+1))
+		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(uint64(max(limit+1, maxWindow))))
 	if err != nil {
 		panic(fmt.Sprintf("zstd refuses constant options: %v", err)) // a broken build, not an input
 	}
@@ -68,8 +68,7 @@ func (a *API) expand(dst *buffer, src []byte, encoding string, limit int) error 
 	case err == io.EOF:
 		return nil
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		f := newFault("malformed_encoding", "compress with a window of at most 8 MiB (zstd's levels up to 19 without --long)", "the zstd frame asks for a larger window than 8 MiB")
-		return f
+		return newFault("malformed_encoding", "compress with a window of at most 8 MiB (zstd's levels up to 19 without --long)", "the zstd frame asks for a larger window than 8 MiB")
 	}
 	at := len(src) - e.src.Len()
 	return &fault{code: "malformed_encoding", record: -1, byte: -1,

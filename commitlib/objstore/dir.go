@@ -34,7 +34,8 @@ import (
 // afterwards, so Get and Head sync the folder themselves when the name is younger than unsettledAge and not known to be durable.
 //
 // Dir keeps no checksum: Head reads the object to make one, at about the speed of the disk. ReadAt and List do not, and List
-// holds the names of one folder at a time. Delete leaves empty folders behind; no call shows them.
+// holds the names of one folder at a time. Delete is not synced, so that a power cut can bring an object back: delete it again.
+// It leaves empty folders behind, which Folders shows and nothing else does.
 type Dir struct {
 	root    string
 	temp    string

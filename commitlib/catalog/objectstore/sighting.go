@@ -39,10 +39,10 @@ func (s *sightings) newest(dir string, version int64, began time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.atLocked(dir)
-	if version < at.version {
+	if version < at.version && !began.After(at.proven) {
 		return // a slower look than the one that saw the newer version
 	}
-	if version > at.version {
+	if version != at.version { // lower and later: the table was removed and made anew
 		*at = sighting{version: version, since: began, hint: at.hint, hinted: at.hinted}
 	}
 	if began.After(at.proven) {

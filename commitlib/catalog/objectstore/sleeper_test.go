@@ -73,3 +73,24 @@ func TestQuietTable(t *testing.T) {
 	}
 	w.swap(polled)
 }
+
+// TestRemade: a table that was removed and made anew has lower versions than were seen before; polling it stays cheap.
+func TestRemade(t *testing.T) {
+	w := newWorld(t)
+	w.grow(9)
+	for n := 1; n <= 9; n++ {
+		if err := w.store.Delete(t.Context(), versionKey(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.at = w.at.Add(time.Second)
+	table := w.create()
+	w.store.ResetCounts()
+	for range 50 {
+		w.at = w.at.Add(objectstore.DefaultRetention / 10)
+		if got, err := w.cat.Refresh(t.Context(), table); err != nil || got != table {
+			t.Fatalf("refresh: %v, %v", got, err)
+		}
+	}
+	w.wantRequests("50 refreshes", map[objstore.Op]int{objstore.OpHead: 50})
+}

@@ -1,0 +1,127 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib/column"
+	"firn/commitlib/iceberg"
+)
+
+// Append is one batch to be appended.
+type Append struct {
+	Table      Table
+	Batch      *column.Batch // over Config.Schema: &b.Batch of an event.Batch; not kept once Append returned
+	ReceivedAt time.Time     // becomes the events' ingest time
+}
+
+// Appended is what an append did.
+type Appended struct {
+	Log         uuid.UUID
+	Track       Track // 0 when nothing was stored
+	First, Last Seq   // of the events accepted; when all were duplicates, what the first and the last of them got at first
+	Accepted    int
+	Duplicates  int // events whose key was known, or came before in the same batch
+}
+
+// request is an append on its way through the writer. The caller and the writer share nothing of it but done.
+type request struct {
+	table  Table
+	block  []byte
+	rows   int
+	raw    int
+	ingest int64
+	keys   *column.Vector // a copy of the idempotency keys; nil: none
+
+	result Appended
+	err    error
+	track  *track
+	index  indexEntry
+	grows  int64 // bytes that its new keys add to Dedup
+	done   chan struct{}
+}
+
+// Append stores the batch's events behind all earlier ones of the table, all of them or none, and returns once they are
+// durable. Events whose idempotency key is known are not stored again. A *Refusal says that nothing was stored, and why; when ctx ends
+// while the append is with the writer the outcome is unknown, and a retry with idempotency keys finds out.
+func (l *Log) Append(ctx context.Context, a Append) (Appended, error) {
+	if err := l.enter(); err != nil {
+		return Appended{}, err
+	}
+	defer l.inside.Done()
+	keys := a.Batch.Col(iceberg.FieldIdempotencyKey)
+	if keys != nil && keys.Nulls(a.Batch.Len) == a.Batch.Len {
+		keys = nil
+	}
+	if err := l.refuseEarly(a.Table, keys != nil); err != nil {
+		l.count.refuse(err)
+		return Appended{}, err
+	}
+	r := &request{table: a.Table, rows: a.Batch.Len, ingest: a.ReceivedAt.UnixMicro(), done: make(chan struct{})}
+	var err error
+	if r.block, r.raw, err = encodeBlock(a.Batch, r.ingest); err != nil {
+		return Appended{}, &Refusal{Reason: err}
+	}
+	if keys != nil {
+		if r.keys, err = copyKeys(keys, a.Batch.Len); err != nil {
+			return Appended{}, err
+		}
+	}
+	select {
+	case l.appends <- r:
+	case <-ctx.Done():
+		return Appended{}, fmt.Errorf("append: nothing stored: %w", ctx.Err())
+	}
+	select {
+	case <-r.done:
+		return r.result, r.err
+	case <-ctx.Done():
+		return Appended{}, fmt.Errorf("append: outcome unknown: %w", ctx.Err())
+	}
+}
+
+// copyKeys makes the writer independent of the caller's batch, which may be released when ctx ends.
+func copyKeys(keys *column.Vector, n int) (*column.Vector, error) {
+	c := &column.Vector{Kind: column.Bytes}
+	if err := c.Append(keys, 0, n); err != nil {
+		return nil, fmt.Errorf("append: copy idempotency keys: %w", err)
+	}
+	return c, nil
+}
+
+// enter admits a caller; every one that it admitted calls inside.Done.
+func (l *Log) enter() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.broken != nil {
+		return l.broken
+	}
+	if l.closed {
+		return ErrClosed
+	}
+	l.inside.Add(1)
+	return nil
+}
+
+// refuseEarly spares an append that the writer would refuse from being encoded. The writer decides again, exactly; an append with
+// keys may be a retry that needs no room, so only the writer refuses it for want of that.
+func (l *Log) refuseEarly(t Table, keyed bool) error {
+	if !l.hasRoom() {
+		return &Refusal{ErrDiskFull, retryDisk}
+	}
+	if keyed {
+		return nil
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.space.pinned >= l.cfg.MaxBytes {
+		return &Refusal{ErrFull, retryFull}
+	}
+	if s := l.shares[t.UUID]; s != nil && s.bytes >= l.cfg.MaxTableBytes {
+		return &Refusal{ErrTableFull, retryFull}
+	}
+	return nil
+}

@@ -1,0 +1,319 @@
+package eventlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"firn/commitlib/safeguard"
+	"firn/ingestd/kv"
+)
+
+// Cut is a durable decision: the segment [First, Last] is written with that schema and that spec.
+type Cut struct {
+	First, Last      Seq
+	SchemaID, SpecID int
+	Attempt          int       // how often its request was sent
+	StagedAt         time.Time // when its files were last known to be in the store, to the millisecond; zero: never
+	Request          []byte    // the encoded commit request, once its files are staged
+}
+
+// Cut records the decision to cut the next segment: c.First is the cut watermark + 1, c.Last at most the high watermark.
+func (l *Log) Cut(t Track, c Cut) error {
+	tr, err := l.find(t)
+	if err != nil {
+		return fmt.Errorf("cut segment: %w", err)
+	}
+	tr.calls.Lock()
+	defer tr.calls.Unlock()
+	m, err := l.measure(tr, c.First, c.Last)
+	if err != nil {
+		return fmt.Errorf("cut segment: %w", err)
+	}
+	return l.do(&change{apply: func(w *writer) error {
+		n := &tr.next
+		if c.First != n.cut+1 || c.Last < c.First || c.Last > n.high {
+			return fmt.Errorf("cut segment [%d, %d] of track %d, cut to %d of %d: %w", c.First, c.Last, t, n.cut, n.high, ErrCutConflict)
+		}
+		n = w.touch(tr)
+		n.cut = c.Last
+		n.pending -= m.raw
+		n.oldestPending = m.after(c.Last, n.high, l.cfg.Clock)
+		w.batch.Put(kv.Meta, cutKey(t, c.First), c.append(nil))
+		return nil
+	}})
+}
+
+// UpdateCut replaces what is known of a segment that is cut: First and Last stay.
+func (l *Log) UpdateCut(t Track, c Cut) error {
+	tr, err := l.find(t)
+	if err != nil {
+		return fmt.Errorf("update cut: %w", err)
+	}
+	tr.calls.Lock()
+	defer tr.calls.Unlock()
+	v, ok, err := l.store.Get(kv.Meta, cutKey(t, c.First), nil)
+	if err != nil {
+		return fmt.Errorf("update cut: %w", err)
+	}
+	if have, err := decodeCut(v); !ok || err != nil || have.First != c.First || have.Last != c.Last {
+		return fmt.Errorf("update cut [%d, %d] of track %d: %w", c.First, c.Last, t, ErrCutConflict)
+	}
+	return l.do(&change{apply: func(w *writer) error {
+		w.batch.Put(kv.Meta, cutKey(t, c.First), c.append(nil))
+		return nil
+	}})
+}
+
+// Cuts lists the segments that are cut and not known to be committed, ascending.
+func (l *Log) Cuts(t Track) ([]Cut, error) {
+	var cuts []Cut
+	err := l.store.Iterate(kv.Meta, cutKey(t, 0), afterCuts(t), false, func(_, v []byte) error {
+		c, err := decodeCut(v)
+		if err != nil {
+			return err
+		}
+		cuts = append(cuts, c)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list cuts of track %d: %w", t, err)
+	}
+	return cuts, nil
+}
+
+func afterCuts(t Track) []byte {
+	return append(trackKey(metaCut, t), bytes.Repeat([]byte{0xff}, 9)...)
+}
+
+// DropCuts forgets the segments that end at from or beyond it, so that what follows the others, or the committed watermark, is
+// cut anew.
+func (l *Log) DropCuts(t Track, from Seq) error {
+	tr, err := l.find(t)
+	if err != nil {
+		return fmt.Errorf("drop cuts: %w", err)
+	}
+	tr.calls.Lock()
+	defer tr.calls.Unlock()
+	cuts, err := l.Cuts(t)
+	if err != nil {
+		return err
+	}
+	for len(cuts) > 0 && cuts[0].Last < from {
+		cuts = cuts[1:]
+	}
+	if len(cuts) == 0 {
+		return nil
+	}
+	s := l.durable(tr)
+	to := max(cuts[0].First-1, s.committed)
+	m, err := l.measure(tr, to+1, s.cut)
+	if err != nil {
+		return fmt.Errorf("drop cuts: %w", err)
+	}
+	return l.do(&change{apply: func(w *writer) error {
+		n := w.touch(tr)
+		n.cut = to
+		n.pending += m.raw
+		if n.high > to {
+			n.oldestPending = m.first
+		}
+		for _, c := range cuts {
+			w.batch.Delete(kv.Meta, cutKey(t, c.First))
+		}
+		return nil
+	}})
+}
+
+// SetCommitted records a committed watermark that was read back from the table, durably, and forgets the segments that it
+// covers. It never goes back: ErrWatermarkBack. Beyond the high watermark the table counts events that this directory does
+// not hold: ErrWatermarkAhead. Nothing is recorded then.
+func (l *Log) SetCommitted(t Track, mark Seq) error {
+	tr, err := l.find(t)
+	if err != nil {
+		return fmt.Errorf("record committed watermark: %w", err)
+	}
+	tr.calls.Lock()
+	defer tr.calls.Unlock()
+	s := l.durable(tr)
+	switch {
+	case mark < s.committed && !safeguard.Off(safeguard.ReadBackKept):
+		return fmt.Errorf("record watermark %d of track %d, at %d before: %w", mark, t, s.committed, ErrWatermarkBack)
+	case mark > s.high:
+		return fmt.Errorf("record watermark %d of track %d, whose last event is %d: %w", mark, t, s.high, ErrWatermarkAhead)
+	case mark == s.committed:
+		return nil
+	}
+	cuts, err := l.Cuts(t)
+	if err != nil {
+		return err
+	}
+	m, err := l.measure(tr, s.cut+1, mark) // what was never cut here: an earlier copy of this directory did
+	if err != nil {
+		return fmt.Errorf("record committed watermark: %w", err)
+	}
+	uncommitted, err := l.measure(tr, mark+1, mark+1)
+	if err != nil {
+		return fmt.Errorf("record committed watermark: %w", err)
+	}
+	return l.do(&change{apply: func(w *writer) error {
+		n := w.touch(tr)
+		n.committed = mark
+		n.oldestUncommitted = uncommitted.at(mark, n.high, l.cfg.Clock)
+		if n.cut < mark {
+			n.cut = mark
+			n.pending -= m.raw
+			n.oldestPending = n.oldestUncommitted
+		}
+		for _, c := range cuts {
+			if c.Last <= mark {
+				w.batch.Delete(kv.Meta, cutKey(t, c.First))
+			}
+		}
+		if !safeguard.Off(safeguard.ReadBackKept) {
+			w.batch.Put(kv.Meta, trackKey(metaState, t), appendState(nil, mark, n.low))
+		}
+		return nil
+	}})
+}
+
+// durable is a copy of t's durable state.
+func (l *Log) durable(t *track) state {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return t.state
+}
+
+// measured is what the index says of a range of events.
+type measured struct {
+	raw   int64 // bytes before compression; of a block that is partly in the range its share
+	first int64 // ingest time of the first event; 0: the range is empty
+	next  int64 // ingest time of the event behind the range; 0: none yet
+}
+
+// after is the ingest time of the oldest event beyond mark. One that was appended since the range was measured is about as old as now.
+func (m measured) after(mark, high Seq, clock func() time.Time) int64 {
+	return oldest(m.next, mark, high, clock)
+}
+
+// at is the same where the range is that event alone.
+func (m measured) at(mark, high Seq, clock func() time.Time) int64 {
+	return oldest(m.first, mark, high, clock)
+}
+
+func oldest(ingest int64, mark, high Seq, clock func() time.Time) int64 {
+	if high <= mark {
+		return 0
+	}
+	if ingest == 0 {
+		return clock().UnixMicro()
+	}
+	return ingest
+}
+
+// measure sums the index over [first, last], as far as it is durable.
+func (l *Log) measure(t *track, first, last Seq) (measured, error) {
+	var m measured
+	high := l.durable(t).high
+	if first > last || first > high {
+		return m, nil
+	}
+	err := l.entries(t.id, first, func(e indexEntry) error {
+		if e.first > high {
+			return kv.ErrStop
+		}
+		if e.first > last {
+			m.next = e.ingest
+			return kv.ErrStop
+		}
+		lo, hi := max(e.first, first), min(e.last(), last)
+		if m.first == 0 {
+			m.first = e.ingest
+		}
+		m.raw += rawShare(e, lo, hi)
+		if e.last() > last {
+			m.next = e.ingest
+			return kv.ErrStop
+		}
+		return nil
+	})
+	return m, err
+}
+
+// rawShare divides a block's raw bytes such that the shares of its parts add up to the whole.
+func rawShare(e indexEntry, lo, hi Seq) int64 {
+	upTo := func(n Seq) int64 { return int64(e.raw) * int64(n) / int64(e.count) }
+	return upTo(hi+1-e.first) - upTo(lo-e.first)
+}
+
+// Span is a run of events that fits a segment's size.
+type Span struct {
+	First, Last Seq
+	RawBytes    int64
+	Oldest      time.Time // ingest time of First
+}
+
+// Span measures from first on, which is at least the low watermark: as many whole blocks as have at most maxRaw raw bytes together,
+// at least one, none beyond the high watermark. A first beyond it gives the zero Span.
+func (l *Log) Span(t Track, first Seq, maxRaw int64) (Span, error) {
+	tr, err := l.find(t)
+	if err != nil {
+		return Span{}, fmt.Errorf("measure segment: %w", err)
+	}
+	s := l.durable(tr)
+	if first < s.low {
+		return Span{}, fmt.Errorf("measure segment from %d of track %d: %w", first, t, ErrTrimmed)
+	}
+	if first > s.high {
+		return Span{}, nil
+	}
+	sp := Span{First: first}
+	err = l.entries(t, first, func(e indexEntry) error {
+		raw := rawShare(e, max(e.first, first), e.last())
+		if e.first > s.high || sp.Last != 0 && sp.RawBytes+raw > maxRaw {
+			return kv.ErrStop
+		}
+		if sp.Last == 0 {
+			sp.Oldest = fromMicros(e.ingest)
+		}
+		sp.Last, sp.RawBytes = e.last(), sp.RawBytes+raw
+		return nil
+	})
+	if err == nil && sp.Last == 0 {
+		err = errors.New("the index has no block there")
+	}
+	if err != nil {
+		return Span{}, fmt.Errorf("measure segment from %d of track %d: %w", first, t, err)
+	}
+	return sp, nil
+}
+
+// entries visits the index of a track from the block that holds first on. fn must not call the store.
+func (l *Log) entries(t Track, first Seq, fn func(indexEntry) error) error {
+	from := first
+	err := l.store.Iterate(kv.Index, indexKey(nil, t, 0), indexKey(nil, t, first+1), true, func(k, v []byte) error {
+		_, e, err := decodeIndex(k, v)
+		if err == nil {
+			from, err = e.first, kv.ErrStop
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("search index of track %d: %w", t, err)
+	}
+	err = l.store.Iterate(kv.Index, indexKey(nil, t, from), indexKey(nil, t, ^Seq(0)), false, func(k, v []byte) error {
+		_, e, err := decodeIndex(k, v)
+		if err != nil {
+			return err
+		}
+		if e.last() < first {
+			return nil
+		}
+		return fn(e)
+	})
+	if err != nil {
+		return fmt.Errorf("read index of track %d: %w", t, err)
+	}
+	return nil
+}

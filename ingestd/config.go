@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -251,17 +250,4 @@ func (b *ByteSize) Set(s string) error {
 	}
 	*b = ByteSize(n) * factor
 	return nil
-}
-
-// ensureDir makes a directory usable, or says what is wrong with it.
-func ensureDir(flagName, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
-	}
-	probe, err := os.CreateTemp(dir, ".firn-probe-*")
-	if err != nil {
-		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
-	}
-	probe.Close()
-	return os.Remove(probe.Name())
 }

@@ -56,7 +56,7 @@ func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger)
 	if d.phases, err = phase.Open(phaseFile); err != nil {
 		return err
 	}
-	if err := errors.Join(ensureDir("data", cfg.Data), ensureDir("warehouse", cfg.Warehouse)); err != nil {
+	if err := errors.Join(ensureDir("data", cfg.Data), ensureDir("data", logDir(cfg)), ensureDir("warehouse", cfg.Warehouse)); err != nil {
 		return err
 	}
 	if err := d.openLog(); err != nil {
@@ -68,6 +68,9 @@ func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger)
 	}
 	return d.serve(ctx)
 }
+
+// logDir is RocksDB's folder: all that an acked event needs lies in it.
+func logDir(c Config) string { return filepath.Join(c.Data, "log") }
 
 // openLog opens the event log, and refuses one that another ingestd has open or that is damaged.
 func (d *daemon) openLog() error {
@@ -85,7 +88,7 @@ func (d *daemon) openLog() error {
 	if err := lc.Validate(); err != nil {
 		return err
 	}
-	store, err := openRocks(filepath.Join(d.cfg.Data, "log"), d.cfg.Salvage, d.logger)
+	store, err := openRocks(logDir(d.cfg), d.cfg.Salvage, d.logger)
 	if err != nil {
 		return err
 	}

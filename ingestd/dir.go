@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ensureDir makes a directory usable, or says what is wrong with it. The names of folders that it makes are durable when
+// it returns: RocksDB syncs what is in its folder, but not the folder's own name, and a power cut would take both.
+func ensureDir(flagName, dir string) error {
+	if err := makeDurable(dir); err != nil {
+		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
+	}
+	probe, err := os.CreateTemp(dir, ".firn-probe-*")
+	if err != nil {
+		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// makeDurable makes dir and the parents that are missing, and syncs the folder that each new name is in. A folder that is there
+// already may have been made by a start that was killed before its sync, so it is synced too, where its parent can be read.
+func makeDurable(dir string) error {
+	parent := filepath.Dir(filepath.Clean(dir))
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", dir)
+		}
+		if err := syncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDurable(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -12,6 +12,7 @@ import (
 
 	"firn/commitlib/column"
 	"firn/commitlib/iceberg"
+	"firn/perf/tier"
 )
 
 // wideSchema has a column of each type, required and optional, with ids that are not places.
@@ -173,7 +174,7 @@ func TestRoundTrip(t *testing.T) {
 		encoders[name] = e
 	}
 	var buf bytes.Buffer
-	for seed := uint64(1); seed <= 60; seed++ {
+	for seed := uint64(1); seed <= uint64(tier.Pick(40, 200, 2000)); seed++ {
 		r := rand.New(rand.NewPCG(seed, 2))
 		b := randomBatch(t, 1+r.IntN(3000), r)
 		groups, err := Split(b, specs[seed%uint64(len(specs))])
@@ -266,7 +267,7 @@ func TestDeterministic(t *testing.T) {
 	for _, level := range []Level{Fastest, Normal, Better, Best} {
 		cfg := Default()
 		cfg.Level = level
-		b := events(t, 5000, page, 3)
+		b := events(t, 2000, page, 3)
 		e, err := NewEncoder(b.Schema, cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -280,7 +281,7 @@ func TestDeterministic(t *testing.T) {
 			return buf.Bytes()
 		}
 		first := encode(e, b, nil)
-		encode(e, events(t, 3000, counter, 4), nil) // leaves its traces in every buffer
+		encode(e, events(t, 1000, counter, 4), nil) // leaves its traces in every buffer
 		if !bytes.Equal(first, encode(e, b, nil)) {
 			t.Errorf("level %d: a used encoder gives other bytes", level)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"firn/commitlib/column"
 	"firn/commitlib/iceberg"
+	"firn/perf/tier"
 )
 
 func spec(fields ...iceberg.PartitionField) iceberg.PartitionSpec {
@@ -63,7 +64,7 @@ func TestSplit(t *testing.T) {
 		spec(field(3, "identity")),
 		spec(field(8, "identity")),
 	}
-	for seed := uint64(1); seed <= 120; seed++ {
+	for seed := uint64(1); seed <= uint64(tier.Pick(90, 400, 4000)); seed++ {
 		r := rand.New(rand.NewPCG(seed, 3))
 		b := randomBatch(t, 1+r.IntN(5000), r)
 		s := specs[seed%uint64(len(specs))]

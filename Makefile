@@ -34,8 +34,8 @@ setup: ## install the missing build dependencies (Debian: apt, sudo only where n
 .PHONY: build
 build: setup ## build bin/ingestd and bin/flushlambda
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ingestd ./ingestd
-	CGO_ENABLED=0 $(GO) build -trimpath -tags lambda.norpc -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ingestd ./ingestd
+	CGO_ENABLED=0 $(GO) build -tags lambda.norpc -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
 
 .PHONY: run
 run: build ## build, then start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='-cut-interval 2s' adds flags)

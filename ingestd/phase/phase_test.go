@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestRecorderIsReadFromOutside(t *testing.T) {
@@ -46,4 +47,39 @@ func TestNoFileRecordsNothing(t *testing.T) {
 		t.Fatalf("Open(\"\") = %v, %v; want nil, nil", r, err)
 	}
 	r.Record("append", true) // must not panic
+}
+
+// The killer's side writes Hold into the file; that phase lasts longer then, and no other.
+func TestHeldPhaseLingers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "phases")
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Entering and leaving linger by a coin each, so all of n passes through a held phase without lingering is one in 4^n.
+	pass := func(name string, n int) time.Duration {
+		began := time.Now()
+		for range n {
+			r.Record(name, true)
+			r.Record(name, false)
+		}
+		return time.Since(began)
+	}
+	if took := pass("swap", 100); took >= linger {
+		t.Errorf("100 passes through a phase that nobody holds took %v", took)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(binary.LittleEndian.AppendUint64(nil, 6), Hold); err != nil { // swap is number 5
+		t.Fatal(err)
+	}
+	if took := pass("swap", 30); took < linger {
+		t.Errorf("30 passes through a held phase took %v, want %v and more", took, linger)
+	}
+	if took := pass("cut", 100); took >= linger {
+		t.Errorf("100 passes through another phase took %v", took)
+	}
 }

@@ -71,10 +71,10 @@ func Ingestd(t testing.TB) string {
 	return PlainIngestd(t)
 }
 
-// PlainIngestd builds the daemon as it is delivered: for tests that measure it.
+// PlainIngestd builds the daemon without the race detector: for tests that measure it.
 func PlainIngestd(t testing.TB) string {
 	t.Helper()
-	return build(t, "ingestd", ".", "./ingestd", "-trimpath")
+	return build(t, "ingestd", ".", "./ingestd")
 }
 
 // Root is the repository's root.

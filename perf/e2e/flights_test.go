@@ -27,7 +27,7 @@ func TestFlights(t *testing.T) {
 	}
 	data := t.TempDir()
 	d := Start(t, Options{
-		Binary:  PlainIngestd(t), // as it is delivered: the race detector multiplies memory
+		Binary:  PlainIngestd(t), // the race detector multiplies memory
 		Data:    data,
 		Flags:   []string{"-memory-limit", "150MiB"},
 		Wrapper: MemoryLimit(t, flightMemory),

@@ -56,15 +56,16 @@ func TestSIGKILL(t *testing.T) {
 			p.run(ctx, t, d.URL, seed+uint64(i))
 		}()
 
-		// Every other kill waits for a phase, in turn; the others come at any moment, start and replay included.
+		// Two of three kills wait for a phase, each in turn; the others come at any moment.
 		time.Sleep(time.Duration(r.IntN(400)) * time.Millisecond)
 		aim := "any moment"
-		if i%2 == 0 {
-			n := i / 2 % len(phase.Names)
+		if i%3 != 2 {
+			n := (i - i/3) % len(phase.Names)
 			aim = phase.Names[n]
 			if !phases.await(n, 5*time.Second) {
 				aim += ", not seen"
 			}
+			time.Sleep(time.Duration(r.IntN(3000)) * time.Microsecond) // into what a longer phase does
 		}
 		d.Kill()
 		stop()

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/binary"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,12 +22,12 @@ type phaseFile struct {
 // mapPhases maps the file of a daemon that is ready; it has its full size then.
 func mapPhases(t testing.TB, path string) *phaseFile {
 	t.Helper()
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	mem, err := unix.Mmap(int(f.Fd()), 0, phase.Size, unix.PROT_READ, unix.MAP_SHARED)
+	mem, err := unix.Mmap(int(f.Fd()), 0, phase.Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,14 +38,17 @@ func (p *phaseFile) close() { unix.Munmap(p.mem) }
 
 // underWay says whether phase i has been entered and not left, now.
 func (p *phaseFile) underWay(i int) bool {
-	counter := func(at int) uint64 { return atomic.LoadUint64((*uint64)(unsafe.Pointer(&p.mem[at]))) }
-	left := counter(16*i + 8) // before entered: otherwise a phase entered and left in between would look as if under way
-	return counter(16*i) > left
+	left := p.word(16*i + 8).Load() // before entered: otherwise a phase entered and left in between would look as if under way
+	return p.word(16*i).Load() > left
 }
 
-// await spins until phase i is under way, at most the time given. It spins, because some phases last microseconds.
+// word is a word of the file; the mapping is page-aligned.
+func (p *phaseFile) word(at int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&p.mem[at])) }
+
+// await asks the daemon to hold phase i, and spins until that is under way, at most the time given.
 func (p *phaseFile) await(i int, atMost time.Duration) bool {
-	for end := time.Now().Add(atMost); !p.underWay(i); runtime.Gosched() {
+	p.word(phase.Hold).Store(uint64(i) + 1)
+	for end := time.Now().Add(atMost); !p.underWay(i); time.Sleep(50 * time.Microsecond) {
 		if time.Now().After(end) {
 			return false
 		}

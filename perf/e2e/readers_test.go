@@ -98,6 +98,7 @@ func TestReaders(t *testing.T) {
 	}
 	for _, k := range kinds {
 		t.Run(k.table, func(t *testing.T) {
+			t.Parallel()
 			table := filepath.Join(d.Data, "warehouse", "default", k.table)
 			for _, engine := range engines {
 				expected[k.table].Compare(t, engine, table, from.UnixMicro(), to.UnixMicro())
@@ -115,7 +116,7 @@ func post(t *testing.T, c *Client, table string, binary bool, events []Event, ro
 		chunk := events[i:min(i+1, len(events))]
 		var ack Ack
 		var err error
-		if i < 10 {
+		if i < 10 && len(chunk[0].Payload) > 0 { // an empty body is taken for a mistake
 			ack, err = c.Single(context.Background(), table, chunk[0])
 		} else {
 			chunk = events[i:min(i+200, len(events))]

@@ -25,6 +25,9 @@ type cached[V any] struct {
 }
 
 func (c *cache[V]) get(key string, make func() (V, error)) (V, error) {
+	if reparse {
+		return make()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.byKey[key]; ok {
@@ -56,8 +59,16 @@ var (
 	writeCache cache[written] // by the partition type's signature
 	readCache  cache[*layout] // by the schema text of a file's header
 
-	listLayout = mustParse(listSchema)
+	parsedListLayout = mustParse(listSchema)
 )
+
+// listLayout returns what to write a manifest list with.
+func listLayout() *layout {
+	if reparse {
+		return mustParse(listSchema)
+	}
+	return parsedListLayout
+}
 
 // writeLayout returns what to write a manifest with.
 func writeLayout(schema *iceberg.Schema, spec iceberg.PartitionSpec) (written, error) {
@@ -80,7 +91,7 @@ func makeWritten(types []partitionType) (written, error) {
 // readLayout returns what to read a file with.
 func readLayout(text string) (*layout, error) {
 	if text == listSchema {
-		return listLayout, nil
+		return listLayout(), nil
 	}
 	return readCache.get(text, func() (*layout, error) { return parse(text) })
 }

@@ -166,6 +166,7 @@ func writeList(entries []ListEntry, snapshotID, parentID, sequence int64) ([]byt
 		keySequence, strconv.FormatInt(sequence, 10),
 		keyFormatVersion, "2",
 	}}
+	layout := listLayout()
 	for i := range entries {
 		e := entries[i]
 		if e.SequenceNumber == Unassigned {
@@ -179,7 +180,7 @@ func writeList(entries []ListEntry, snapshotID, parentID, sequence int64) ([]byt
 		}
 		err := e.check(sequence)
 		if err == nil {
-			p.block.listEntry(listLayout, &e)
+			p.block.listEntry(layout, &e)
 			err = p.record()
 		}
 		if err != nil {

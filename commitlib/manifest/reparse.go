@@ -1,0 +1,5 @@
+//go:build firnreparse
+
+package manifest
+
+const reparse = true

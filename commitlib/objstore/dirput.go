@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,10 +28,8 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte, cond Condition) 
 }
 
 func (d *Dir) put(ctx context.Context, key string, body []byte, cond Condition) (Info, error) {
-	if cond.Absent { // a retry of a large upload should not write it again to learn that it is there; link decides
-		if st, err := d.sys.stat(d.path(key)); err == nil {
-			return Info{}, refusal(st)
-		}
+	if err := d.refuseEarly(key, cond); err != nil {
+		return Info{}, err
 	}
 	if err := d.makeFolders(key); err != nil {
 		return Info{}, explain(err)
@@ -54,6 +53,22 @@ func (d *Dir) put(ctx context.Context, key string, body []byte, cond Condition) 
 		return Info{}, err
 	}
 	return newInfo(key, st, crc), nil
+}
+
+// refuseEarly saves the writing and syncing of a body that will be refused: of a large upload that is sent again, or of the
+// loser of a race. What it lets through is decided in publish.
+func (d *Dir) refuseEarly(key string, cond Condition) error {
+	if cond == (Condition{}) {
+		return nil
+	}
+	st, err := d.sys.stat(d.path(key))
+	switch {
+	case err == nil && cond.Absent:
+		return refusal(st)
+	case err == nil && !strings.HasPrefix(cond.ETag, etagOf(st)), isAbsent(err) && cond.ETag != "":
+		return ErrPrecondition
+	}
+	return nil
 }
 
 // makeFolders makes every folder above key and syncs each into its parent. A folder that exists is synced all the same

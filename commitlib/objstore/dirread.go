@@ -150,8 +150,13 @@ func (d *Dir) ensureDurable(key string, st stat) error {
 func newInfo(key string, st stat, crc uint32) Info {
 	return Info{
 		Key: key, Size: st.size, Modified: st.modified, Checksum: formatChecksum(crc),
-		ETag: fmt.Sprintf("%x-%x-%x-%08x", st.inode, st.modified.UnixNano(), st.size, crc),
+		ETag: fmt.Sprintf("%s%08x", etagOf(st), crc),
 	}
+}
+
+// etagOf is the part of an ETag that is known without reading the object.
+func etagOf(st stat) string {
+	return fmt.Sprintf("%x-%x-%x-", st.inode, st.modified.UnixNano(), st.size)
 }
 
 // List implements Store; ETag and Checksum stay empty.

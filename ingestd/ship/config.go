@@ -29,6 +29,7 @@ type Config struct {
 	// MaxSegmentBytes is how many raw bytes of events make a segment. Memory for shipping is about
 	// EncodeWorkers × 4 × MaxSegmentBytes: the columns, which grow by doubling, and the files on their way.
 	MaxSegmentBytes int64
+	MaxFiles        int // data files of a segment; one with more partitions is cut smaller, as a queue's largest message demands
 	EncodeWorkers   int // segments in memory at once, over all tables
 	Uploads         int // files of one segment on their way to the store at once
 	Turns           int // tracks served at once; those that do not encode wait for the store or the catalog
@@ -80,6 +81,7 @@ const scanEvery = 50 * time.Millisecond
 func DefaultConfig() Config {
 	return Config{
 		MaxSegmentBytes: 32 << 20,
+		MaxFiles:        commitlib.MaxRequestFiles,
 		EncodeWorkers:   1, // one core encodes 100 to 200 MB/s; the other takes events in
 		Uploads:         4,
 		Turns:           8,
@@ -110,6 +112,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	positive("MaxSegmentBytes", c.MaxSegmentBytes)
+	positive("MaxFiles", int64(c.MaxFiles))
 	positive("EncodeWorkers", int64(c.EncodeWorkers))
 	positive("Uploads", int64(c.Uploads))
 	positive("Turns", int64(c.Turns))
@@ -127,6 +130,9 @@ func (c *Config) Validate() error {
 	}
 	if c.VerifyAfter <= 0 || c.VerifyAfter > commitlib.MaxStagedAge-time.Hour {
 		errs = append(errs, fmt.Errorf("VerifyAfter is %s: want up to an hour less than %s, after which requests are dropped", c.VerifyAfter, commitlib.MaxStagedAge))
+	}
+	if c.MaxFiles > commitlib.MaxRequestFiles {
+		errs = append(errs, fmt.Errorf("MaxFiles is %d: a commit request takes at most %d", c.MaxFiles, commitlib.MaxRequestFiles))
 	}
 	if c.Logger == nil {
 		errs = append(errs, errors.New("a logger is missing"))

@@ -11,12 +11,13 @@ import (
 	"firn/ingestd/eventlog"
 )
 
-// readBack learns the committed watermark from the table and makes it durable in the log: step 5.
-func (s *Shipper) readBack(ctx context.Context, t *track) (moved bool, err error) {
+// readBack learns the committed watermark from the table and makes it durable in the log: step 5. fresh passes by
+// every cache.
+func (s *Shipper) readBack(ctx context.Context, t *track, fresh bool) (moved bool, err error) {
 	defer s.phase("read-back")()
 	s.count.readBacks.Add(1)
-	w, err := s.acked(ctx, t, false)
-	if suspicious(err) { // look once more, past every cache, before stopping for it
+	w, err := s.acked(ctx, t, fresh)
+	if suspicious(err) && !fresh { // look once more, past every cache, before stopping for it
 		w, err = s.acked(ctx, t, true)
 	}
 	if err != nil {

@@ -45,7 +45,7 @@ func (s *Shipper) stage(ctx context.Context, t *track, i int, st *stager) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	if len(groups) > commitlib.MaxRequestFiles {
+	if len(groups) > s.cfg.MaxFiles {
 		return nil, s.cutSmaller(t, i, fmt.Errorf("%d data files", len(groups)))
 	}
 	req := &commitlib.Request{
@@ -109,10 +109,9 @@ func (s *Shipper) cutSmaller(t *track, i int, why error) error {
 
 // growRows lets segments grow again after one that fitted.
 func (t *track) growRows() {
-	if t.maxRows > 1<<40 {
+	if t.maxRows *= 2; t.maxRows > 1<<32 { // beyond what a segment can hold
 		t.maxRows = 0
 	}
-	t.maxRows *= 2
 }
 
 // stager is the memory of one segment being staged: its rows, the encoder, and the files on their way.

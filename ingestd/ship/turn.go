@@ -104,7 +104,8 @@ func (s *Shipper) advance(ctx context.Context, t *track, poked bool) error {
 	timedOut := t.inFlight() > 0 && !now.Before(t.resendAt)
 	if !t.read || timedOut || t.inFlight() > 0 && (poked || !now.Before(t.pollAt)) {
 		first := !t.read
-		moved, err := s.readBack(ctx, t)
+		// What a refresh of a cached state may not show: that the table is gone, or was made anew.
+		moved, err := s.readBack(ctx, t, timedOut || t.stop != nil)
 		if err != nil {
 			return err
 		}

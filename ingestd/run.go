@@ -138,9 +138,13 @@ func (d *daemon) wire() (err error) {
 	hc.Limits.MaxEventBytes = int(d.cfg.EventBytes)
 	hc.InFlightBytes = int64(d.cfg.InFlight)
 	hc.Drain = d.cfg.Drain
+	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
+	metrics.Collect(httpapi.Sources{
+		Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Commits: d.commit.Counters, Queue: d.queue.Stats,
+	})
 	d.api, err = httpapi.New(httpapi.Deps{
 		Log: d.log, Registry: d.tables, Shipper: d.shipper, Logger: d.logger, Version: version, Now: time.Now,
-		Metrics: httpapi.NewMetrics(prometheus.NewRegistry()),
+		Metrics: metrics,
 		Checks:  []httpapi.Check{{Name: "warehouse", Check: d.warehouseReachable}},
 	}, hc)
 	return err

@@ -233,6 +233,11 @@ func (a *API) route(name string, m methods) http.Handler {
 		if !ok && r.Method == "HEAD" { // net/http drops the body
 			h, ok = m["GET"]
 		}
+		if r.ContentLength != 0 {
+			// net/http reads what a handler leaves of a body, to keep the connection usable: that is bounded from here on.
+			// Handlers that want the body set their own deadlines.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTimeout))
+		}
 		var err error
 		switch {
 		case ok:

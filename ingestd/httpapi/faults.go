@@ -210,7 +210,7 @@ func (a *API) refuse(w *statusWriter, r *http.Request, err error) {
 	if f.closeConn {
 		h.Set("Connection", "close")
 	}
-	if r.ContentLength != 0 { // net/http reads what is left of the body, to keep the connection usable: bound that
+	if r.ContentLength != 0 { // a body's own deadline may be far off, and what is left of it is of no use
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTimeout))
 	}
 	b := append([]byte(nil), `{"error":{"code":`...)

@@ -8,16 +8,26 @@ import (
 	"testing"
 )
 
-// verify reads every table and wants: each acked event once, under its sequence; each open one at most once; no refused
-// one, and nothing that nobody sent; sequences dense from 1 in each log; a producer's events in the order it sent them.
+// verify reads every table with an engine and judges what it holds.
 func (p *producers) verify(t *testing.T, engine, warehouse string) {
 	t.Helper()
-	wrong := 0
-	complain := func(format string, args ...any) {
-		if wrong++; wrong <= 20 {
-			t.Errorf("%s: %s", engine, fmt.Sprintf(format, args...))
+	wrong, summary := p.judge(func(table string, fn func(Row)) {
+		ReadRows(t, engine, filepath.Join(warehouse, "default", table), fn)
+	})
+	for i, w := range wrong {
+		if i == 20 {
+			t.Errorf("%s: %d differences in all", engine, len(wrong))
+			break
 		}
+		t.Errorf("%s: %s", engine, w)
 	}
+	t.Logf("%s: %s", engine, summary)
+}
+
+// judge wants: each acked event once, under its sequence; each open one at most once; no refused one, and nothing that
+// nobody sent; sequences dense from 1 in each log; a producer's events in the order it sent them. It returns what is wrong.
+func (p *producers) judge(read func(table string, fn func(Row))) (wrong []string, summary string) {
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	byPayload := make(map[string]*sent, len(p.ledger.events))
 	counts := map[fate]int{}
 	for _, s := range p.ledger.events {
@@ -28,7 +38,7 @@ func (p *producers) verify(t *testing.T, engine, warehouse string) {
 	rows, logsSeen := 0, 0
 	for _, table := range p.tables {
 		var order []Row
-		ReadRows(t, engine, filepath.Join(warehouse, "default", table), func(r Row) {
+		read(table, func(r Row) {
 			rows++
 			s := byPayload[table+" "+r.Payload]
 			switch {
@@ -87,8 +97,5 @@ func (p *producers) verify(t *testing.T, engine, warehouse string) {
 	if lost += counts[acked]; lost > 0 {
 		complain("%d of %d acked events are not in the tables", lost, counts[acked])
 	}
-	if wrong > 20 {
-		t.Errorf("%s: %d differences in all", engine, wrong)
-	}
-	t.Logf("%s: %d rows of %d logs; %d acked, %d open, %d refused", engine, rows, logsSeen, counts[acked], counts[open], counts[refused])
+	return wrong, fmt.Sprintf("%d rows of %d logs; %d acked, %d open, %d refused", rows, logsSeen, counts[acked], counts[open], counts[refused])
 }

@@ -9,15 +9,14 @@ import (
 	"slices"
 )
 
-// RocksDB takes a record whose length reaches beyond the end of the log for one that a crash cut short, and drops it and all that
-// follows in the last 32 KiB without a word, in every recovery mode that Firn could use. One flipped bit in a length
-// field would so lose acked events. checkLogs reads the logs before RocksDB does and tells the two apart:
+// RocksDB drops acked records without a word, in every recovery mode that Firn could use, when one bit of a record's header has
+// changed: a length that reaches beyond the end of the log passes for a record that a crash cut short, and a type above 4 for the
+// remains of a recycled log; either ends the reading. So checkLogs reads the logs first. It refuses a record
 //
-//   - a readable record lies behind the fault: a crash leaves none there. Damaged.
-//   - the record verifies when it is taken to end before the end of the file: its length was changed. Damaged.
-//   - otherwise the log ends in the middle of a record, as a crash leaves it. Whole.
+//   - whose sum is wrong, whose type is none, or whose length leaves its block;
+//   - that reaches beyond the end of the log although it verifies with another length, or although a readable record follows.
 //
-// Faults with a length inside the block are left to RocksDB, which checks the sum and refuses.
+// A log that otherwise ends in the middle of a record, or in zeros, is as a crash leaves it.
 //
 // Log format (RocksDB's wiki, "Write Ahead Log File Format"): blocks of 32 KiB; in them records of sum (4, CRC32C of type and
 // payload, masked) · length (2) · type (1: 1 full, 2 first, 3 middle, 4 last) · payload. All little endian.
@@ -55,44 +54,50 @@ func checkLogs(dir string) error {
 	return nil
 }
 
-// checkLog looks at the last block of the log alone: only there does RocksDB take a wrong length for the end.
 func checkLog(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("check write-ahead log: %w", err)
 	}
-	start := info.Size() / logBlock * logBlock
-	block := make([]byte, info.Size()-start)
-	if _, err := f.ReadAt(block, start); err != nil && len(block) > 0 {
-		return fmt.Errorf("check write-ahead log: %w", err)
-	}
-	if at, what := faultInLastBlock(block); at >= 0 {
-		return fmt.Errorf("the record at byte %d of %d %s", start+int64(at), info.Size(), what)
+	size := info.Size()
+	block := make([]byte, logBlock)
+	for start := int64(0); start < size; start += logBlock {
+		b := block[:min(size-start, logBlock)]
+		if _, err := f.ReadAt(b, start); err != nil {
+			return fmt.Errorf("check write-ahead log: %w", err)
+		}
+		if at, what := faultInBlock(b, size-start <= logBlock); at >= 0 {
+			return fmt.Errorf("the record at byte %d of %d %s", start+int64(at), size, what)
+		}
 	}
 	return nil
 }
 
-// faultInLastBlock returns where a record was changed after it was written, or -1.
-func faultInLastBlock(b []byte) (int, string) {
+// faultInBlock returns where a record was changed after it was written, or -1.
+func faultInBlock(b []byte, last bool) (int, string) {
 	at := 0
 	for len(b)-at >= logHeader {
-		n := int(binary.LittleEndian.Uint16(b[at+4:]))
-		if at+logHeader+n <= len(b) {
-			if n == 0 && b[at+6] == 0 {
-				return -1, "" // zeros of a preallocated log
-			}
-			at += logHeader + n // verified by RocksDB
-			continue
-		}
-		if endsEarlier(b[at:]) {
+		r := b[at:]
+		n, t := int(binary.LittleEndian.Uint16(r[4:])), r[6]
+		switch {
+		case n == 0 && t == 0: // zeros of a preallocated log: RocksDB goes on with the next block
+			return -1, ""
+		case verifies(r):
+			at += logHeader + n
+		case logHeader+n <= len(r):
+			return at, "does not verify"
+		case !last:
+			return at, "reaches beyond its block"
+		case endsEarlier(r):
 			return at, "has a length that was changed: it verifies with another one"
-		}
-		for next := at + 1; len(b)-next >= logHeader; next++ {
-			if verifies(b[next:]) {
-				return at, fmt.Sprintf("reaches beyond the end of the log, and yet a readable one follows at %d bytes on", next-at)
+		default:
+			for next := 1; len(r)-next >= logHeader; next++ {
+				if verifies(r[next:]) {
+					return at, fmt.Sprintf("reaches beyond the end of the log, and yet a readable one follows %d bytes on", next)
+				}
 			}
+			return -1, ""
 		}
-		return -1, ""
 	}
 	return -1, ""
 }
@@ -100,7 +105,7 @@ func faultInLastBlock(b []byte) (int, string) {
 // verifies reports whether b starts with a whole record.
 func verifies(b []byte) bool {
 	n := int(binary.LittleEndian.Uint16(b[4:]))
-	if t := b[6]; t == 0 || t > logTypes || n == 0 || logHeader+n > len(b) {
+	if t := b[6]; t == 0 || t > logTypes || logHeader+n > len(b) {
 		return false
 	}
 	return crc32.Checksum(b[6:logHeader+n], castagnoli) == unmask(binary.LittleEndian.Uint32(b))

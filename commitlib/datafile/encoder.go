@@ -62,7 +62,7 @@ type file struct {
 	bounds  []bounds             // by column, over all row groups
 }
 
-// at is the file offset of what is written next.
+// at is the place in the file of what is written next.
 func (f *file) at() int64 { return int64(f.dst.Len() - f.base) }
 
 // NewEncoder makes an encoder for schema. It fails on types that Firn does not write and on field ids that are not

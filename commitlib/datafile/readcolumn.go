@@ -15,6 +15,9 @@ import (
 // maxExpansion bounds what a compressed byte may claim to stand for: zstd's best case is a block of 128 KiB in 4 bytes.
 const maxExpansion = 128 << 10 / 4
 
+// plainDictionary is PLAIN_DICTIONARY, what older writers call RLE_DICTIONARY in data pages and PLAIN in dictionary pages.
+const plainDictionary format.Encoding = 2
+
 var errPageShort = errors.New("page ends early: damaged")
 
 // chunkReader reads one column of one row group into its vector.
@@ -123,7 +126,7 @@ func (c *chunkReader) decompress(body []byte, n int64) ([]byte, error) {
 
 // dictionary reads the chunk's dictionary page.
 func (c *chunkReader) dictionary(h *format.DictionaryPageHeader, body []byte) error {
-	if h.Encoding != format.Plain && h.Encoding != format.PlainDictionary {
+	if h.Encoding != format.Plain && h.Encoding != plainDictionary {
 		return fmt.Errorf("dictionary is encoded %s: only PLAIN is read", h.Encoding)
 	}
 	if c.dict != nil {
@@ -163,7 +166,7 @@ func (c *chunkReader) data(h *format.DataPageHeader, body []byte) error {
 	switch h.Encoding {
 	case format.Plain:
 		return c.plain(c.v, body, n, valid)
-	case format.RLEDictionary, format.PlainDictionary:
+	case format.RLEDictionary, plainDictionary:
 		return c.indexed(body, n, values, valid)
 	}
 	return fmt.Errorf("page is encoded %s: only PLAIN and dictionaries are read", h.Encoding)

@@ -368,6 +368,33 @@ func TestCopyBesideTheOriginal(t *testing.T) {
 	}
 }
 
+// The watermark comes to lie inside a segment, since a copy of the directory cut the same events otherwise: the rest is cut anew.
+func TestWatermarkInsideASegment(t *testing.T) {
+	bubble(t, func(w *world) {
+		n := w.start(kv.NewMem())
+		for range 10 {
+			n.mustAppend("clicks", some(2)...)
+		}
+		n.close()
+		copied := n.kv.Copy()
+		b := w.start(copied)
+		defer b.close()
+		b.queue.during(lose)
+		b.within(time.Minute, "one segment is in flight", func() bool { return b.queue.count() == 1 })
+		w.cfg.MaxSegmentBytes = 1
+		a := w.start(n.kv)
+		a.queue.during(func(i int) ([]time.Duration, error) { return make([]time.Duration, max(0, min(1, 4-i))), nil })
+		a.within(time.Minute, "six events are committed", func() bool { return w.read("clicks").count == 6 })
+		a.close()
+		b.queue.during(nil)
+		b.within(time.Minute, "drained", b.drained)
+		if st := b.shipper.Stats(); st.SegmentsRecut != 1 || st.SegmentsCut != 2 {
+			w.Errorf("%+v", st)
+		}
+		w.check("clicks")
+	})
+}
+
 // An older copy of the directory finds that the table counts more of a log than it holds: that is reported, new events are committed, and an
 // operator's word lets the old log go.
 func TestOlderCopy(t *testing.T) {

@@ -157,7 +157,8 @@ func TestBadInput(t *testing.T) {
 		flipped := bytes.Clone(e.body)
 		flipped[len(flipped)-3] ^= 0x40
 		for _, bad := range [][]byte{[]byte("garbage, no header"), e.body[:len(e.body)-1], e.body[:len(e.body)/2], e.body[:3], flipped,
-			append(bytes.Clone(e.body), "trailing garbage"...), append(bytes.Clone(e.body), e.body[:9]...), whole} {
+			append(bytes.Clone(e.body), "trailing garbage"...), append(bytes.Clone(e.body), e.body[:9]...), append(bytes.Clone(e.body), 0), append(bytes.Clone(e.body), 0, 0, 0),
+			append(bytes.Clone(e.body), "\x1f\x8b\b0000000"...), whole} {
 			f("POST", "/tables/good", string(bad), h, 400, "malformed_encoding", -1, -1)
 		}
 	}

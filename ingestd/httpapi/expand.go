@@ -31,6 +31,32 @@ func newExpander(limit int) *expander {
 	return &expander{zstd: d}
 }
 
+// gzipBody reads the members of a gzip body. The reader's own way to do that takes a header that is cut off in its
+// optional fields for the end of the body.
+type gzipBody struct{ *expander }
+
+func (b gzipBody) Read(p []byte) (int, error) {
+	n, err := b.gzip.Read(p)
+	if err == io.EOF && b.src.Len() > 0 {
+		err = b.nextMember()
+	}
+	return n, err
+}
+
+// nextMember reads a member's header; io.EOF says that there is none.
+func (e *expander) nextMember() error {
+	if e.src.Len() == 0 {
+		return io.EOF
+	}
+	if err := e.gzip.Reset(&e.src); err == io.EOF {
+		return io.ErrUnexpectedEOF
+	} else if err != nil {
+		return err
+	}
+	e.gzip.Multistream(false)
+	return nil
+}
+
 // expand decompresses src into dst and stops at the first byte beyond limit, however much more there would be. Several gzip members or
 // zstd frames in a row are one body, as their formats say.
 func (a *API) expand(dst *buffer, src []byte, encoding string, limit int) error {
@@ -39,15 +65,13 @@ func (a *API) expand(dst *buffer, src []byte, encoding string, limit int) error 
 	e.src.Reset(src)
 	defer e.src.Reset(nil)
 
-	var r io.Reader
+	var r io.Reader = e.zstd
 	var err error
-	switch encoding {
-	case "gzip":
-		err = e.gzip.Reset(&e.src)
-		r = &e.gzip
-	case "zstd":
+	if encoding == "gzip" {
+		r = gzipBody{e}
+		err = e.nextMember()
+	} else {
 		err = e.zstd.Reset(&e.src)
-		r = e.zstd
 	}
 	for err == nil {
 		if len(dst.b) == cap(dst.b) {

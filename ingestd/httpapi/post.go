@@ -63,11 +63,8 @@ func (a *API) postBulk(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// ingest is the way of every request with events: read, decode, append, reply. Whatever is wrong with the request is found
-// before the append; nothing of it is stored then, and no table is made for it.
+// ingest is the way of every request with events: store them, wait as asked, reply.
 func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) error {
-	received := a.Now()
-	name := r.PathValue("table")
 	if err := a.open(); err != nil {
 		return err
 	}
@@ -75,65 +72,13 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	if err != nil {
 		return err
 	}
-	t, known := a.Registry.Get(name)
-	if !known {
-		if err := registry.CheckName(name); err != nil {
-			return err
-		}
-	} else if err := a.stopped(t); err != nil {
-		return err
-	}
-	var h event.Headers
-	if h.Partition, _, err = header(r, "X-Partition"); err != nil {
-		return err
-	}
-	if h.TimestampMs, _, err = header(r, "X-Timestamp-Ms"); err != nil {
-		return err
-	}
-	body, err := a.readBody(w, r, a.cfg.Limits.MaxBodyBytes)
+	t, res, err := a.store(w, r, decode)
 	if err != nil {
 		return err
 	}
-	defer body.release()
-	batch := event.Get(len(body.b))
-	defer batch.Release()
-
-	fill := func(def event.Defaults) error {
-		def.TimeMicros = received.UnixMilli() * 1000 // producers state milliseconds, so that is what an event without a time gets
-		def, err := def.Override(h)
-		if err != nil {
-			return err
-		}
-		return decode(batch, body.b, def)
-	}
-	if !known {
-		// A first event makes its table, so it must be good before: it is checked as for a table of default settings, but
-		// with any payload, since an existing table of that name may be binary.
-		def := event.Defaults{Binary: true}
-		def.MinTime, def.MaxTime = (&registry.Table{Settings: a.Registry.Defaults()}).Window(received)
-		if err := fill(def); err != nil {
-			return err
-		}
-	}
-	if t, err = a.Registry.Ensure(r.Context(), name); err != nil {
-		return err
-	}
-	def := event.Defaults{Binary: t.Binary()}
-	def.MinTime, def.MaxTime = t.Window(received)
-	if err := fill(def); err != nil {
-		return err
-	}
-	start := a.Now()
-	res, err := a.Log.Append(r.Context(), eventlog.Append{Table: eventlog.Table{Name: t.Name, UUID: t.UUID}, Batch: &batch.Batch, ReceivedAt: received})
-	if err != nil {
-		return err
-	}
-	a.Metrics.appended(a.Now().Sub(start), res.Accepted, res.Duplicates, len(body.b))
-	body.release() // what follows may wait for a commit
 	if err := a.await(r.Context(), ack, t, res); err != nil {
 		return err
 	}
-
 	b := make([]byte, 0, 256)
 	b = append(b, `{"table":`...)
 	b = appendJSONString(b, t.Name)
@@ -150,6 +95,68 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	b = append(b, "}\n"...)
 	writeJSON(w, http.StatusOK, b)
 	return nil
+}
+
+// store reads, decodes and appends. Whatever is wrong with the request is found before the append; nothing of it is stored
+// then, and no table is made for it. Body and batch are given back when it returns, however long the reply takes.
+func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *registry.Table, res eventlog.Appended, err error) {
+	received := a.Now()
+	name := r.PathValue("table")
+	t, known := a.Registry.Get(name)
+	if known {
+		err = a.stopped(t)
+	} else {
+		err = registry.CheckName(name)
+	}
+	if err != nil {
+		return t, res, err
+	}
+	var h event.Headers
+	if h.Partition, _, err = header(r, "X-Partition"); err != nil {
+		return t, res, err
+	}
+	if h.TimestampMs, _, err = header(r, "X-Timestamp-Ms"); err != nil {
+		return t, res, err
+	}
+	body, err := a.readBody(w, r, a.cfg.Limits.MaxBodyBytes)
+	if err != nil {
+		return t, res, err
+	}
+	defer body.release()
+	batch := event.Get(len(body.b))
+	defer batch.Release()
+
+	fill := func(binary bool, minTime, maxTime int64) error {
+		def, err := event.Defaults{
+			TimeMicros: received.UnixMilli() * 1000, // producers state milliseconds, so that is what an event without a time gets
+			MinTime:    minTime, MaxTime: maxTime, Binary: binary,
+		}.Override(h)
+		if err != nil {
+			return err
+		}
+		return decode(batch, body.b, def)
+	}
+	if !known {
+		// A first event makes its table, so it must be good before: it is checked as for a table of default settings, but
+		// with any payload, since an existing table of that name may be binary.
+		minTime, maxTime := (&registry.Table{Settings: a.Registry.Defaults()}).Window(received)
+		if err := fill(true, minTime, maxTime); err != nil {
+			return t, res, err
+		}
+	}
+	if t, err = a.Registry.Ensure(r.Context(), name); err != nil {
+		return t, res, err
+	}
+	minTime, maxTime := t.Window(received)
+	if err := fill(t.Binary(), minTime, maxTime); err != nil {
+		return t, res, err
+	}
+	start := a.Now()
+	res, err = a.Log.Append(r.Context(), eventlog.Append{Table: eventlog.Table{Name: t.Name, UUID: t.UUID}, Batch: &batch.Batch, ReceivedAt: received})
+	if err == nil {
+		a.Metrics.appended(a.Now().Sub(start), res.Accepted, res.Duplicates, len(body.b))
+	}
+	return t, res, err
 }
 
 // open refuses events and changes while the daemon stops or drains.

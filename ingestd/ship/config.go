@@ -26,8 +26,8 @@ type Deps struct {
 
 // Config bounds a Shipper. Start from DefaultConfig.
 type Config struct {
-	// MaxSegmentBytes is how many raw bytes of events make a segment. Memory for shipping is about
-	// EncodeWorkers × 4 × MaxSegmentBytes: the columns, which grow by doubling, and the files on their way.
+	// MaxSegmentBytes is how many raw bytes of events make a segment. Memory for shipping is at most about EncodeWorkers ×
+	// (4 × MaxSegmentBytes + 4 kB × data files): the columns, which grow by doubling, the files on their way, and their statistics.
 	MaxSegmentBytes int64
 	MaxFiles        int // data files of a segment; one with more partitions is cut smaller, as a queue's largest message demands
 	EncodeWorkers   int // segments in memory at once, over all tables

@@ -39,7 +39,7 @@ func (s *Shipper) acked(ctx context.Context, t *track, fresh bool) (eventlog.Seq
 	defer cancel()
 	w, err := commitlib.ReadWatermark(call, s.Store, ct, t.log)
 	if err != nil || w == t.info.Committed {
-		return w, err
+		return w, outside(err)
 	}
 	return w, s.Log.SetCommitted(t.id, w)
 }
@@ -106,7 +106,7 @@ func (s *Shipper) checkRejected(ctx context.Context, t *track) error {
 	defer cancel()
 	note, err := commitlib.RejectedNote(ctx, s.Store, prefix, t.log)
 	if err != nil {
-		return err
+		return outside(err)
 	}
 	if note == nil || note.TableUUID != t.table.UUID || note.Last <= t.info.Committed {
 		return nil

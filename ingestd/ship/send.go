@@ -38,7 +38,7 @@ func (s *Shipper) send(ctx context.Context, t *track, seg *segment, body []byte)
 		return s.Queue.Send(ctx, []commitq.Message{{ID: uuid.NewString(), Group: t.group, Body: body}})
 	}()
 	if err != nil {
-		return fmt.Errorf("send commit request: %w", err)
+		return outside(fmt.Errorf("send commit request: %w", err))
 	}
 	now := time.Now()
 	seg.sent, seg.epoch, seg.sentAt = true, t.epoch, now
@@ -135,7 +135,7 @@ func (s *Shipper) anyMissing(ctx context.Context, req *commitlib.Request) (missi
 			case errors.Is(err, objstore.ErrNotExist) || err == nil && info.Size != f.FileSizeInBytes:
 				cancel(gone)
 			case err != nil:
-				cancel(fmt.Errorf("verify data file: %w", err))
+				cancel(outside(fmt.Errorf("verify data file: %w", err)))
 			}
 		})
 	}

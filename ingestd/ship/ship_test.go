@@ -504,7 +504,7 @@ func TestIdleTablesCostNothing(t *testing.T) {
 		t := w.T
 		n := w.start(kv.NewMem())
 		defer n.close()
-		const tables = 1000
+		tables := tier.Pick(300, 1000, 1000)
 		for i := range tables {
 			n.mustAppend(fmt.Sprintf("t%d", i), ev{at: time.Now()})
 		}

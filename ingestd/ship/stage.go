@@ -244,14 +244,14 @@ func (s *Shipper) upload(ctx context.Context, key string, body []byte) error {
 		s.count.uploadBytes.Add(uint64(len(body)))
 		return nil
 	case !errors.Is(err, objstore.ErrPrecondition) && !errors.Is(err, objstore.ErrUnknown):
-		return fmt.Errorf("upload data file: %w", err)
+		return outside(fmt.Errorf("upload data file: %w", err))
 	}
 	info, headErr := s.Store.Head(ctx, key)
 	switch {
 	case errors.Is(headErr, objstore.ErrNotExist): // not applied, or not yet: creating it once more is safe either way
-		return fmt.Errorf("upload data file: %w", err)
+		return outside(fmt.Errorf("upload data file: %w", err))
 	case headErr != nil:
-		return fmt.Errorf("compare data file: %w", headErr)
+		return outside(fmt.Errorf("compare data file: %w", headErr))
 	case info.Size != int64(len(body)) || info.Checksum != objstore.Checksum(body):
 		return fmt.Errorf("upload data file %s: %w", key, errDiffers)
 	}

@@ -157,6 +157,18 @@ func (s *Shipper) Stats() Stats {
 // a balancer's patience.
 const unreadyAfter = 5 * time.Second
 
+// outsideError is one of the store, the catalog or the queue, which all tables need.
+type outsideError struct{ error }
+
+func (e outsideError) Unwrap() error { return e.error }
+
+func outside(err error) error {
+	if err == nil {
+		return nil
+	}
+	return outsideError{err}
+}
+
 // reach notes whether the store, the catalog and the queue can be reached, over all tables.
 type reach struct {
 	since time.Time // of the first failure after the last success; zero: reachable
@@ -166,14 +178,17 @@ type reach struct {
 func (r *reach) ok() { *r = reach{} }
 
 func (r *reach) failed(err error, now time.Time) {
+	if !errors.As(err, new(outsideError)) {
+		return
+	}
 	if r.since.IsZero() {
 		r.since = now
 	}
 	r.err = err
 }
 
-// Ready returns why this daemon as a whole cannot ship: nothing has worked for a while. A stopped table is not a reason: it costs its own
-// senders only; Warnings names it.
+// Ready returns why this daemon as a whole cannot ship: the store, the catalog or the queue failed for a while, and no turn of any
+// table went well since. A stopped table is not a reason: it costs its own senders only; Warnings names it.
 func (s *Shipper) Ready() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

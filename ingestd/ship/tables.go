@@ -87,7 +87,7 @@ func (s *Shipper) load(ctx context.Context, t *track, fresh bool) (*registry.Tab
 	before, known := s.tables.get(name)
 	ct, err := s.newest(ctx, name, before, fresh)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, outside(err)
 	}
 	if now, ok := s.Registry.Get(name); !ok || known != now || ct != before || known.UUID != t.table.UUID {
 		known, err = s.Registry.Verify(name, t.table.UUID, ct)

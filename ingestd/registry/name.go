@@ -59,7 +59,7 @@ func nameByte(c byte) bool {
 func suggest(name string) string {
 	var b strings.Builder
 	gap := false
-	for i := 0; i < len(name) && b.Len() < maxNameBytes-2; i++ {
+	for i := 0; i < len(name) && b.Len() < maxNameBytes; i++ {
 		c := name[i]
 		if c >= 'A' && c <= 'Z' {
 			c += 'a' - 'A'
@@ -81,5 +81,6 @@ func suggest(name string) string {
 	if s[0] < 'a' || s[0] > 'z' {
 		s = "t_" + strings.TrimLeft(s, "_")
 	}
+	s = s[:min(len(s), maxNameBytes)]
 	return s
 }

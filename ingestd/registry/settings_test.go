@@ -40,7 +40,7 @@ func TestNames(t *testing.T) {
 	f("日本", "")
 	f("a/../b", "a_b")
 	f("a\x00b", "a_b")
-	f(strings.Repeat("x", 129), strings.Repeat("x", 126))
+	f(strings.Repeat("x", 129), strings.Repeat("x", 128))
 	if msg := CheckName(strings.Repeat("\xff", 1<<20)).Error(); len(msg) > 1000 {
 		t.Errorf("a message of %d bytes", len(msg))
 	}

@@ -3,6 +3,7 @@ package commitlib
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,8 +135,14 @@ func (w *world) evolve(change func(s *iceberg.Schema)) {
 
 func TestHarmlessChangesStopNothing(t *testing.T) {
 	for what, change := range map[string]func(w *world, f *twin.Foreign){
-		"roll-back":          func(w *world, f *twin.Foreign) { _, err := f.Rollback(w.Context(), w.id, 1); w.must(err) },
-		"expiry":             func(w *world, f *twin.Foreign) { _, err := f.ExpireSnapshots(w.Context(), w.id, 1); w.must(err) },
+		"roll-back": func(w *world, f *twin.Foreign) { _, err := f.Rollback(w.Context(), w.id, 1); w.must(err) },
+		"expiry":    func(w *world, f *twin.Foreign) { _, err := f.ExpireSnapshots(w.Context(), w.id, 1); w.must(err) },
+		"expiry that cuts off history": func(w *world, f *twin.Foreign) {
+			w.foreignAppend()
+			_, err := f.ExpireSnapshots(w.Context(), w.id, 2)
+			w.must(err)
+			w.cutOffHistory()
+		},
 		"foreign commit":     func(w *world, _ *twin.Foreign) { w.foreignAppend() },
 		"unrelated property": func(w *world, _ *twin.Foreign) { w.setProperties(map[string]string{"owner": "me"}) },
 		"optional column added": func(w *world, _ *twin.Foreign) {
@@ -166,6 +173,48 @@ func TestHarmlessChangesStopNothing(t *testing.T) {
 				w.holds(map[uuid.UUID]Seq{a: 9})
 			}
 		})
+	}
+}
+
+// cutOffHistory makes snapshots whose parent was expired name no parent, as PyIceberg's expiry does.
+func (w *world) cutOffHistory() {
+	w.Helper()
+	w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) {
+		next, err := m.WithProperties(nil, nil, prev, w.clock())
+		if err != nil {
+			return nil, err
+		}
+		next.Snapshots = slices.Clone(m.Snapshots)
+		for i, s := range m.Snapshots {
+			if m.Snapshot(s.ParentID) == nil {
+				orphan := *s
+				orphan.ParentID = 0
+				next.Snapshots[i] = &orphan
+			}
+		}
+		return next, nil
+	})
+}
+
+// TestReplacementIsSeenAfterHistoryWasCutOff: the first snapshot that was left is what replacements are told by then.
+func TestReplacementIsSeenAfterHistoryWasCutOff(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 2))
+	w.commit(c, applied, w.request(a, 3, 5))
+	f := w.foreign()
+	_, err := f.ExpireSnapshots(t.Context(), w.id, 1)
+	w.must(err)
+	w.cutOffHistory()
+	w.commit(c, applied, w.request(a, 6, 6))
+	_, err = f.Replace(t.Context(), w.id, iceberg.EventSchema(iceberg.String), nil)
+	w.must(err)
+	w.foreignAppend()
+	for _, c := range []*Committer{c, w.committer()} {
+		if got := w.commit(c, rejected, w.request(a, 7, 9)); !strings.Contains(got[0].Reason, "begins at snapshot") {
+			t.Errorf("reason %q", got[0].Reason)
+		}
 	}
 }
 

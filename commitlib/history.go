@@ -12,11 +12,17 @@ import (
 // much as the metadata's snapshots are long, and a warm commit carries it forward instead.
 type history struct {
 	traces map[uuid.UUID]Seq // the greatest last sequence that any retained summary names, of each log
-	root   int64             // the first snapshot of main's history; 0 if main is empty, rootLost if it has expired
+	lineage
+}
+
+// lineage is what is retained of main's history.
+type lineage struct {
+	root int64 // the first snapshot; 0 if main is empty, rootLost if it has expired
+	ours bool  // a retained one is a commit of ours
 }
 
 func readHistory(m *iceberg.Metadata) (*history, error) {
-	h := &history{traces: make(map[uuid.UUID]Seq), root: mainRoot(m)}
+	h := &history{traces: make(map[uuid.UUID]Seq), lineage: readLineage(m)}
 	for _, s := range m.Snapshots {
 		ranges, err := ParseRanges(s)
 		if err != nil {
@@ -36,49 +42,57 @@ func (h *history) add(ranges Ranges) {
 	}
 }
 
-// mainRoot walks main from its head to the first snapshot that has no parent.
-func mainRoot(m *iceberg.Metadata) int64 {
+// readLineage walks main from its head to the first snapshot that has no parent.
+func readLineage(m *iceberg.Metadata) (l lineage) {
 	if m.CurrentSnapshotID == 0 {
-		return 0
+		return l
 	}
-	parents := make(map[int64]int64, len(m.Snapshots))
+	snapshots := make(map[int64]*iceberg.Snapshot, len(m.Snapshots))
 	for _, s := range m.Snapshots {
-		parents[s.ID] = s.ParentID
+		snapshots[s.ID] = s
 	}
+	l.root = rootLost
 	id := m.CurrentSnapshotID
 	for range len(m.Snapshots) { // bounded: foreign metadata may hold a cycle
-		parent, retained := parents[id]
+		s, retained := snapshots[id]
 		if !retained {
-			return rootLost
+			return l
 		}
-		if parent == 0 {
-			return id
+		if _, ranges := s.Summary[PropRanges]; ranges {
+			l.ours = true
 		}
-		id = parent
+		if s.ParentID == 0 {
+			l.root = id
+			return l
+		}
+		id = s.ParentID
 	}
-	return rootLost
+	return l
 }
 
-// checkRoot detects that the table was replaced since w was written. CREATE OR REPLACE TABLE keeps the table's UUID, its
+// checkLineage detects that the table was replaced since w was written. CREATE OR REPLACE TABLE keeps the table's UUID, its
 // old snapshots and its properties, watermarks included; what it cannot keep is main's history, which
 // begins anew. A roll-back keeps its root, and stands. Where main's first snapshot has expired nothing can be told.
-func (w *Watermarks) checkRoot(root int64) error {
-	if !w.used() || w.Root == 0 || root == w.Root || root == rootLost {
+//
+// Another root alone proves nothing: PyIceberg's expiry takes the parent from the oldest snapshot that it leaves. But
+// a history that holds a commit of ours is one that this check has passed before.
+func (w *Watermarks) checkLineage(l lineage) error {
+	if !w.used() || w.Root == 0 || l.root == w.Root || l.root == rootLost || l.ours {
 		return nil
 	}
-	if root == 0 {
+	if l.root == 0 {
 		return fmt.Errorf("%w: main is empty although logs have committed to it", ErrReplaced)
 	}
-	return fmt.Errorf("%w: main begins at snapshot %d, the watermarks were written on a history that begins at %d", ErrReplaced, root, w.Root)
+	return fmt.Errorf("%w: main begins at snapshot %d, the watermarks were written on a history that begins at %d", ErrReplaced, l.root, w.Root)
 }
 
-// rootAfter returns the Root to record with a commit of snapshot id on a main that begins at root.
+// rootAfter returns the Root to record with a commit of snapshot id on a main that has passed the check and begins at root.
 func (w *Watermarks) rootAfter(root, id int64) int64 {
-	if w.used() && w.Root != 0 {
-		return w.Root
-	}
-	if root == 0 {
+	switch {
+	case root == 0:
 		return id
+	case root == rootLost && w.used() && w.Root != 0:
+		return w.Root
 	}
 	return root
 }

@@ -64,7 +64,7 @@ func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *paren
 	if p.history, err = readHistory(m); err != nil {
 		return stop(err)
 	}
-	if err := p.marks.checkRoot(p.history.root); err != nil {
+	if err := p.marks.checkLineage(p.history.lineage); err != nil {
 		return stop(err)
 	}
 	if before != nil && before.stop == nil {

@@ -29,7 +29,7 @@ func readWatermark(ctx context.Context, store objstore.Store, t *catalog.Table, 
 	if err != nil {
 		return 0, err
 	}
-	if err := marks.checkRoot(mainRoot(t.Metadata)); err != nil {
+	if err := marks.checkLineage(readLineage(t.Metadata)); err != nil {
 		return 0, err
 	}
 	last := marks.Logs[log].Last

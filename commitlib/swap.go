@@ -113,6 +113,7 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 	}
 	history := r.parent.history // owned: nobody else has this parent
 	history.add(r.plan.ranges)
+	history.ours = true
 	if history.root == 0 {
 		history.root = id
 	}

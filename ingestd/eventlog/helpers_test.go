@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -131,4 +132,13 @@ func numbered(prefix string, n int) []string {
 		list[i] = fmt.Sprintf("%s-%d", prefix, i)
 	}
 	return list
+}
+
+// fileSize is -1 where there is no file.
+func fileSize(name string) int64 {
+	info, err := os.Stat(name)
+	if err != nil {
+		return -1
+	}
+	return info.Size()
 }

@@ -100,7 +100,8 @@ func (l *Log) Changed() <-chan struct{} {
 	return l.changed
 }
 
-// Refused returns the *Refusal that any append would meet right now, or the fatal error, or nil: for readiness.
+// Refused returns the *Refusal that appends to any table meet right now, or the fatal error, or nil: for readiness. It calls the log
+// full a little before its bound, where only small appends still fit.
 func (l *Log) Refused() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -111,7 +112,7 @@ func (l *Log) Refused() error {
 		return ErrClosed
 	case l.lowDisk:
 		return &Refusal{ErrDiskFull, retryDisk}
-	case l.space.pinned >= l.cfg.MaxBytes:
+	case l.space.pinned > l.cfg.MaxBytes-l.cfg.MaxBytes/64:
 		return &Refusal{ErrFull, retryFull}
 	}
 	return nil

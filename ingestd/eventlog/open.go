@@ -19,7 +19,7 @@ const formatVersion = 1
 
 // ErrDamaged says that what the store holds contradicts itself, so that acked events may be missing. Nothing was changed.
 var ErrDamaged = errors.New("event log is damaged: its records contradict each other, acked events may be missing; " +
-	"restore the data directory from a copy, or start with a new one and ship this one's remains by hand")
+	"restore the data directory from a copy; or keep it aside and start with a new one, which gives up what is not committed")
 
 // Open reads a directory's state and verifies it: each track's index is contiguous from its low to its high watermark, its committed
 // watermark and its cuts lie within, its first and last blocks are there and decode. It takes about a second for a million
@@ -68,13 +68,15 @@ func (l *Log) recover(w *writer) error {
 	if err := l.recoverTracks(w); err != nil {
 		return err
 	}
+	head := l.space.head
 	err := l.store.Iterate(kv.Blocks, nil, nil, true, func(k, v []byte) error { // dead or not: no position is used twice
 		if pos, ok := keyPosition(k); ok {
-			l.space.head = max(l.space.head, pos+int64(len(v)))
+			head = max(head, pos+int64(len(v)))
 		}
 		return kv.ErrStop
 	})
-	w.head = l.space.head
+	l.space.restored(head)
+	w.head = head
 	return err
 }
 

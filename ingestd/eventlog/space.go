@@ -12,6 +12,7 @@ import (
 type space struct {
 	zoneBytes int64
 	head      int64 // the next position
+	start     int64 // where the first block of the zone being filled begins
 	zones     map[int64]zone
 	live      int64 // bytes of live blocks
 	pinned    int64 // bytes that zones with live blocks take
@@ -36,9 +37,12 @@ func newSpace(maxBytes, zoneBytes int64) space {
 // add appends a block of n bytes at the head.
 func (s *space) add(n int64) {
 	i := s.head / s.zoneBytes
+	if i != s.start/s.zoneBytes {
+		s.start = s.head
+	}
 	z := s.zones[i]
 	if z.size == 0 {
-		z.size = s.head % s.zoneBytes // dead bytes before it share its file
+		z.size = s.head - s.start // dead blocks before it share its file
 		s.pinned += z.size
 	}
 	z.live, z.size = z.live+n, z.size+n
@@ -55,6 +59,19 @@ func (s *space) restore(pos, n int64) {
 	z.size = max(s.zoneBytes, z.live)
 	s.zones[i] = z
 	s.live, s.pinned, s.head = s.live+n, s.pinned+z.size-before, max(s.head, pos+n)
+}
+
+// restored ends the restoring: head is where the next block goes.
+func (s *space) restored(head int64) {
+	s.head = head
+	i := head / s.zoneBytes
+	s.start = i * s.zoneBytes
+	if z, ok := s.zones[i]; ok { // it is not full yet
+		size := max(z.live, head-s.start)
+		s.pinned += size - z.size
+		z.size = size
+		s.zones[i] = z
+	}
 }
 
 // remove makes a block dead.

@@ -17,7 +17,6 @@ import (
 	"firn/commitlib"
 	"firn/commitlib/catalog"
 	"firn/commitlib/catalog/objectstore"
-	"firn/commitlib/catalog/twin"
 	"firn/commitlib/iceberg"
 	"firn/commitlib/objstore"
 )
@@ -114,11 +113,6 @@ func (r *rig) open() *Registry {
 		r.Fatal(err)
 	}
 	return reg
-}
-
-func (r *rig) foreign() *twin.Foreign {
-	id := int64(0)
-	return &twin.Foreign{Catalog: r.real, Store: r.store, Now: time.Now, NewID: func() int64 { id++; return id }}
 }
 
 func TestFirstEventMakesTheTableOnce(t *testing.T) {

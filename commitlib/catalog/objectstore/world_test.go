@@ -20,7 +20,6 @@ const (
 var (
 	clicks = catalog.Ident{Namespace: "default", Name: "clicks"}
 	spec   = catalog.Spec{Schema: iceberg.EventSchema(iceberg.String)}
-	absent = objstore.Condition{Absent: true}
 )
 
 func versionKey(n int) string { return fmt.Sprintf("%sv%d.metadata.json", metadataFolder, n) }

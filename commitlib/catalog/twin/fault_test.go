@@ -36,9 +36,9 @@ func TestLateChanges(t *testing.T) {
 						t.Errorf("watermark %q, want %q", got, want)
 					}
 				}
-				time.Sleep(time.Second - 1)
+				time.Sleep(time.Second - time.Nanosecond)
 				f("")
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				f("late by 1")
 				time.Sleep(time.Minute)
 				f("late by 1")

@@ -285,6 +285,53 @@ func TestParentIsNotBelievedForLong(t *testing.T) {
 	f(MaxParentAge+time.Second, 1)
 }
 
+// TestCachedParentWhoseListIsGone: a cached state was superseded and expired before anything of it was read.
+func TestCachedParentWhoseListIsGone(t *testing.T) {
+	w := newWorld(t)
+	a := w.log()
+	w.commit(w.committer(), applied, w.request(a, 1, 2))
+	c := w.committer()
+	w.commit(c, skipped, w.request(a, 1, 2)) // caches a parent, and needed no manifest list
+	list, _ := objstore.Key(w.store, w.load().Metadata.CurrentSnapshot().ManifestList)
+	w.foreignAppend()
+	_, err := w.foreign().ExpireSnapshots(t.Context(), w.id, 1)
+	w.must(err)
+	w.must(w.store.Delete(t.Context(), list))
+	w.commit(c, applied, w.request(a, 3, 4))
+}
+
+// TestUnreadableManifestListIsRejected: no later delivery would read it either, and only the operator can mend it.
+func TestUnreadableManifestListIsRejected(t *testing.T) {
+	f := func(reason string, spoil func(w *world, key string)) {
+		t.Helper()
+		w := newWorld(t)
+		a := w.log()
+		w.commit(w.committer(), applied, w.request(a, 1, 2))
+		key, _ := objstore.Key(w.store, w.load().Metadata.CurrentSnapshot().ManifestList)
+		spoil(w, key)
+		got := w.commit(w.committer(), rejected, w.request(a, 3, 4))
+		if !strings.Contains(got[0].Reason, reason) || got[0].Advice == "" {
+			t.Errorf("reason %q, advice %q; want %q", got[0].Reason, got[0].Advice, reason)
+		}
+	}
+	f("does not exist", func(w *world, key string) { w.must(w.store.Delete(t.Context(), key)) })
+	f("not an Avro file", func(w *world, key string) {
+		_, err := w.store.Put(t.Context(), key, []byte("x"), objstore.Condition{})
+		w.must(err)
+	})
+	f("outside the store", func(w *world, _ string) {
+		w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) {
+			next, err := m.WithProperties(nil, nil, prev, w.clock())
+			if err == nil {
+				s := *m.CurrentSnapshot()
+				s.ManifestList = "s3://elsewhere/list.avro"
+				next.Snapshots = []*iceberg.Snapshot{&s}
+			}
+			return next, err
+		})
+	})
+}
+
 func TestOldManifestIsWrittenAnew(t *testing.T) {
 	for _, wait := range []time.Duration{maxManifestAge - time.Minute, maxManifestAge + time.Minute} {
 		w := newWorld(t)

@@ -141,7 +141,8 @@ func (c *Committer) readSpill(ctx context.Context, p *parent) (err error) {
 	return err
 }
 
-// manifests returns the entries of the head's manifest list; the slice must not be written to.
+// manifests returns the entries of the head's manifest list; the slice must not be written to. errUnwritable where it is
+// gone or damaged: of a cached parent it may have been expired, and the next state's is there; else it stays so.
 func (c *Committer) manifests(ctx context.Context, p *parent) ([]manifest.ListEntry, error) {
 	if p.listRead {
 		return p.list, nil
@@ -149,14 +150,17 @@ func (c *Committer) manifests(ctx context.Context, p *parent) ([]manifest.ListEn
 	if head := p.table.Metadata.CurrentSnapshot(); head != nil {
 		key, ok := objstore.Key(c.store, head.ManifestList)
 		if !ok {
-			return nil, fmt.Errorf("read manifest list %q: it lies outside the store %q", head.ManifestList, c.store.Root())
+			return nil, fmt.Errorf("%w: manifest list %q lies outside the store %q", errUnwritable, head.ManifestList, c.store.Root())
 		}
 		data, _, err := c.store.Get(ctx, key)
+		if errors.Is(err, objstore.ErrNotExist) {
+			return nil, fmt.Errorf("%w: read manifest list: %w", errUnwritable, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read manifest list: %w", err)
 		}
 		if p.list, err = manifest.ReadList(data); err != nil {
-			return nil, fmt.Errorf("read manifest list %q: %w", head.ManifestList, err)
+			return nil, fmt.Errorf("%w: manifest list %q: %w", errUnwritable, head.ManifestList, err)
 		}
 	}
 	p.listRead = true

@@ -16,7 +16,7 @@ import (
 func (r *run) attempt(ctx context.Context, number int) error {
 	next, err := r.write(ctx, number)
 	if errors.Is(err, errUnwritable) {
-		return r.refused(ctx, err, "the request or the table's manifest list is damaged: see the reason")
+		return r.refused(ctx, err, "the request or the table's manifest list is damaged or gone: see the reason; if it is the list, restore it or roll the table back")
 	}
 	if err != nil {
 		return err

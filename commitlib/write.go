@@ -43,7 +43,8 @@ type successor struct {
 	spillKey   string // empty if this attempt wrote none
 }
 
-// errUnwritable: what the request or the table says cannot be encoded; another attempt would not change that.
+// errUnwritable: what the request or the table says cannot be encoded, or the head's manifest list cannot be read; on the
+// same state another attempt would not change that.
 var errUnwritable = errors.New("commit cannot be written")
 
 // write carries out steps 3 to 5 of commit: when it returns without an error, all that the snapshot names is durable.

@@ -359,6 +359,41 @@ func TestOldManifestIsWrittenAnew(t *testing.T) {
 	}
 }
 
+// TestManifestThatGrewOldBeforeItsSwap: the machine was suspended between the writes and the swap, and orphan removal, which
+// tells ages by the store's clock, may have taken what was written.
+func TestManifestThatGrewOldBeforeItsSwap(t *testing.T) {
+	w := newWorld(t)
+	slept := false
+	w.store.SetFault(func(c objstore.Call) objstore.Fault {
+		if c.Op == objstore.OpPut && strings.Contains(c.Key, "/snap-") && !slept {
+			slept = true
+			return objstore.Fault{Latency: 2 * time.Hour}
+		}
+		return objstore.Fault{}
+	})
+	r := w.request(w.log(), 1, 1)
+	w.commit(w.committer(), applied, r)
+	head := w.load().Metadata.CurrentSnapshot()
+	list, err := manifest.ReadList(w.object(head.ManifestList))
+	w.must(err)
+	for _, at := range []string{head.ManifestList, list[0].Path} {
+		key, _ := objstore.Key(w.store, at)
+		info, err := w.store.Head(t.Context(), key)
+		w.must(err)
+		if age := w.clock().Sub(info.Modified); age > maxManifestAge {
+			t.Errorf("%s was %s old when it was named", key, age)
+		}
+	}
+	w.holds(map[uuid.UUID]Seq{r.Log: 1})
+}
+
+// TestClockRunsWhileTheMachineSleeps: Go's monotonic clock stands still then, and ages told by it would be too small.
+func TestClockRunsWhileTheMachineSleeps(t *testing.T) {
+	if now := DefaultConfig().Clock(); now != now.Round(0) {
+		t.Errorf("%s has a monotonic reading", now)
+	}
+}
+
 // TestUnknownSwapWaitsForALoad: while nothing can be loaded nothing can be said, however long; the context ends it.
 func TestUnknownSwapWaitsForALoad(t *testing.T) {
 	for _, outage := range []int{30, 1 << 30} {

@@ -41,7 +41,7 @@ type Config struct {
 	SpillBeyond int
 	SpillQuiet  time.Duration
 
-	Clock func() time.Time                                 // default time.Now
+	Clock func() time.Time                                 // default time.Now without its monotonic reading, which stands still while a machine sleeps
 	Sleep func(ctx context.Context, d time.Duration) error // returns ctx.Err() if that comes first; default a timer
 	Rand  func() uint64                                    // snapshot ids, object names, jitter; default math/rand/v2, seeded by the system
 	Log   *slog.Logger                                     // default discards
@@ -68,7 +68,7 @@ func (c Config) withDefaults() Config {
 	set(&c.SpillBeyond, 64)
 	set(&c.SpillQuiet, 24*time.Hour)
 	if c.Clock == nil {
-		c.Clock = time.Now
+		c.Clock = func() time.Time { return time.Now().Round(0) }
 	}
 	if c.Sleep == nil {
 		c.Sleep = sleep

@@ -3,6 +3,7 @@ package commitlib
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"firn/commitlib/catalog"
@@ -25,6 +26,9 @@ func (r *run) attempt(ctx context.Context, number int) error {
 		return err
 	}
 	swapped := r.cfg.Clock()
+	if age := swapped.Sub(r.written.at); age >= maxManifestAge {
+		return fmt.Errorf("manifests are %s old, and orphan removal may have taken them: write them anew", age.Round(time.Second))
+	}
 	table, err := r.swap(ctx, next)
 	switch {
 	case err == nil:

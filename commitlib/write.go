@@ -14,7 +14,7 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// maxManifestAge is how old a manifest may be and still be named by a new manifest list. Orphan removal's grace
+// maxManifestAge is how old a manifest, and the list that names it, may be when the swap is sent. Orphan removal's grace
 // period for objects that no log is tied to must be at least four times this.
 const maxManifestAge = 15 * time.Minute
 

@@ -80,23 +80,22 @@ func (s *Shipper) resume(ctx context.Context, t *track) error {
 // count must be their exact number, as Status shows it. The track must be stopped, and take no new events any more: its log is an older one, or
 // its table was replaced; else the events that follow would wait for ever behind the ones given up.
 func (s *Shipper) Discard(table string, log uuid.UUID, count uint64) error {
-	info, ok := s.find(table, log)
-	if !ok {
-		return fmt.Errorf("%w: table %s has no uncommitted events in log %s", ErrCountDiffers, table, log)
-	}
 	known, isKnown := s.Registry.Get(table)
-	if !info.Older && (!isKnown || known.UUID == info.Table.UUID) {
-		return fmt.Errorf("discard events of table %s: %w", table, ErrStillOpen)
-	}
 	stopped := s.takeStopped(table)
 	defer s.giveBack(stopped)
-	for _, t := range stopped {
-		if t.id != info.Track {
+	refusal := ErrNotStopped
+	for _, t := range stopped { // a log has a track for each table that had the name
+		info, ok := s.Log.Track(t.id)
+		if !ok || t.log != log {
 			continue
 		}
-		info, ok := s.Log.Track(t.id)
-		if have := uint64(info.High - info.Committed); !ok || have != count {
-			return fmt.Errorf("%w: %d are uncommitted in log %s, and %d were named", ErrCountDiffers, have, log, count)
+		if !info.Older && (!isKnown || known.UUID == info.Table.UUID) {
+			refusal = ErrStillOpen
+			continue
+		}
+		if have := uint64(info.High - info.Committed); have != count {
+			refusal = fmt.Errorf("%w: it is %d, and %d was named", ErrCountDiffers, have, count)
+			continue
 		}
 		if err := s.Log.SetCommitted(t.id, info.High); err != nil {
 			return fmt.Errorf("discard events of table %s: %w", table, err)
@@ -105,7 +104,7 @@ func (s *Shipper) Discard(table string, log uuid.UUID, count uint64) error {
 			"first", info.Committed+1, "last", info.High, "events", count)
 		return nil
 	}
-	return fmt.Errorf("%w: %s, log %s", ErrNotStopped, table, log)
+	return fmt.Errorf("discard events of table %s in log %s: %w", table, log, refusal)
 }
 
 // takeStopped takes a table's stopped tracks out of the schedule, as a turn does.

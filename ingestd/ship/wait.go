@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"firn/ingestd/eventlog"
 	"firn/ingestd/registry"
 )
@@ -162,14 +160,4 @@ func (s *Shipper) undrained() (left, stuck []string) {
 	}
 	slices.Sort(left)
 	return left, stuck
-}
-
-// find returns the track of a table's log.
-func (s *Shipper) find(table string, log uuid.UUID) (eventlog.TrackInfo, bool) {
-	for _, info := range s.Log.Tracks() {
-		if info.Table.Name == table && info.Log == log && info.High > info.Committed {
-			return info, true
-		}
-	}
-	return eventlog.TrackInfo{}, false
 }

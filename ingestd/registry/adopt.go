@@ -61,7 +61,11 @@ func (r *Registry) create(ctx context.Context, id catalog.Ident, p *put) (*catal
 		}
 		return ct, nil
 	case errors.Is(err, catalog.ErrTableExists), errors.Is(err, catalog.ErrUnknown):
-		return r.cat.Load(ctx, id)
+		ct, loadErr := r.cat.Load(ctx, id)
+		if errors.Is(loadErr, catalog.ErrNoTable) {
+			return nil, err // not there yet: whoever tries again will see
+		}
+		return ct, loadErr
 	}
 	return nil, err
 }

@@ -344,6 +344,21 @@ func TestCreateRacesAndLostAnswers(t *testing.T) {
 	}
 }
 
+// The answer was lost and the table is not there (yet): that is worth another try, and said so.
+func TestCreateOfUnknownOutcome(t *testing.T) {
+	r := newRig(t)
+	reg := r.open()
+	r.cat.fault = func(op string) error {
+		if op == "create" {
+			return catalog.ErrUnknown
+		}
+		return nil
+	}
+	if _, err := reg.Ensure(t.Context(), "clicks"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPutIsIdempotentAndNamesContradictions(t *testing.T) {
 	r := newRig(t)
 	reg := r.open()

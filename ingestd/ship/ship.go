@@ -41,15 +41,15 @@ import (
 //  5. Read back. The table is loaded (a conditional GET), its watermark for this log goes into the log, durably, and only
 //     then may the log trim what it covers.
 //
-// A crash after 1 leaves a cut: it is staged again, from the same events to the same names; a file that is there already with equal
-// bytes is taken as it is. After 2, or with the message lost: the recorded request is sent (again). After 4: the
-// read-back finds the watermark moved. So a restart knows nothing but the log's cuts, reads the watermark back first, and goes on with the step that each
-// cut is at: there is no other recovery.
+// A crash after 1 leaves a cut: it is staged again, from the same events to the same names; a file that is there already with
+// equal bytes is taken as it is. After 2, or with the message lost: the recorded request is sent (again). After 4: the read-back
+// finds the watermark moved. So a restart knows nothing but the log's cuts, reads the watermark back first, and goes on with
+// the step that each cut is at: there is no other recovery.
 //
-// When nothing is acked for ResendAfter, only the first request in flight is sent again, doubling the wait to ResendMax, and segments are
-// cut by size, no longer by age; once the watermark moves, what was sent before that time-out is sent again in order, since
-// a committer drops whatever follows a gap. Where the watermark lies inside a segment (another copy of this directory cut
-// differently), the cuts beyond it are forgotten and made anew.
+// When nothing is acked for ResendAfter, only the first request in flight is sent again, doubling the wait to ResendMax, and
+// segments are cut by size, no longer by age; once the watermark moves, what was sent before that time-out is sent again in
+// order, since a committer drops whatever follows a gap. Where the watermark lies inside a segment (another copy of this
+// directory cut differently), the cuts beyond it are forgotten and made anew.
 type Shipper struct {
 	Deps
 	cfg     Config

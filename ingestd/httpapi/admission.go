@@ -10,18 +10,21 @@ import (
 type budget struct {
 	limit int64
 	held  atomic.Int64
-	shed  atomic.Int64 // requests that got nothing
 }
 
 // busyRetryAfter is what a shed producer is told: bodies under way take well below a second each.
 const busyRetryAfter = time.Second
 
 func (b *budget) take(n int64) error {
-	if b.held.Add(n) <= b.limit {
-		return nil
+	for {
+		held := b.held.Load()
+		if held+n > b.limit {
+			break
+		}
+		if b.held.CompareAndSwap(held, held+n) {
+			return nil
+		}
 	}
-	b.held.Add(-n)
-	b.shed.Add(1)
 	f := newFault("busy", "retry after Retry-After; send fewer or smaller requests at once", "request bodies under way hold all of their %d bytes", b.limit)
 	f.retryAfter = busyRetryAfter
 	return f

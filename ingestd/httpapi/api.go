@@ -97,9 +97,11 @@ type Config struct {
 	CommitTimeout time.Duration
 
 	// MaxReadEvents and MaxReadBytes bound one page of GET /tables/{table}; MaxReads how many are made at once.
+	// A client that takes longer than PageTimeout to read its page is cut off, since it holds the page and one of the reads.
 	MaxReadEvents int
 	MaxReadBytes  int
 	MaxReads      int
+	PageTimeout   time.Duration
 
 	// MaxConns bounds open connections; what comes beyond it is told 503 and closed. A connection costs about 20 KiB.
 	MaxConns int
@@ -119,6 +121,7 @@ func Default() Config {
 		MaxReadEvents: 10_000,
 		MaxReadBytes:  4 << 20,
 		MaxReads:      4,
+		PageTimeout:   30 * time.Second,
 		MaxConns:      1024,
 	}
 }
@@ -134,7 +137,7 @@ func (c Config) Validate() error {
 	need(c.InFlightBytes >= 2*int64(c.Limits.MaxBodyBytes), "the budget of %d bytes for bodies in flight is below two of the largest (%d each): such a body, compressed, could never be admitted", c.InFlightBytes, c.Limits.MaxBodyBytes)
 	need(c.BodyTimeout > 0 && c.BodyIdle > 0, "a body needs time to arrive: body timeout %v, idle %v", c.BodyTimeout, c.BodyIdle)
 	need(c.CommitTimeout > 0, "a commit needs time: %v", c.CommitTimeout)
-	need(c.MaxReadEvents > 0 && c.MaxReadBytes > 0 && c.MaxReads > 0, "bounds of reading must be above 0: %d events, %d bytes, %d at once", c.MaxReadEvents, c.MaxReadBytes, c.MaxReads)
+	need(c.MaxReadEvents > 0 && c.MaxReadBytes > 0 && c.MaxReads > 0 && c.PageTimeout > 0, "bounds of reading must be above 0: %d events, %d bytes, %d at once, %v", c.MaxReadEvents, c.MaxReadBytes, c.MaxReads, c.PageTimeout)
 	need(c.MaxConns > 0, "at least one connection must be allowed: %d", c.MaxConns)
 	return errors.Join(errs...)
 }

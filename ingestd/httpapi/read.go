@@ -13,12 +13,8 @@ import (
 	"firn/ingestd/registry"
 )
 
-// readChunk is how much of a page is encoded before it is sent; readTimeout is how long a client may take for a page, since it
-// holds the page's memory and one of the reads.
 const (
-	readChunk   = 64 << 10
-	readTimeout = 30 * time.Second
-
+	readChunk         = 64 << 10 // bytes of a page that are encoded before they are sent
 	defaultReadEvents = 100
 )
 
@@ -44,7 +40,7 @@ func (a *API) getEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readTimeout))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.PageTimeout)) // the next request has its own
 	w.Header().Set("Content-Type", "application/json")
 	if r.Method == http.MethodHead {
 		return nil

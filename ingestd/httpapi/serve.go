@@ -17,7 +17,8 @@ import (
 const (
 	headerTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute // longer than the 60 s after which common balancers drop an idle connection themselves
-	maxHeaderBytes = 16 << 10        // net/http adds 4 KiB; a request here needs a few hundred bytes
+	replyTimeout   = time.Minute
+	maxHeaderBytes = 16 << 10 // net/http adds 4 KiB; a request here needs a few hundred bytes
 )
 
 // Server serves an API on one listener.
@@ -32,8 +33,10 @@ func NewServer(a *API) *Server {
 		Handler:           a.handler,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), // clients that break off: theirs to know
+		// From the end of the header on: the longest that a handler may take, and then some for the reply.
+		WriteTimeout:   a.cfg.BodyTimeout + a.cfg.CommitTimeout + replyTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), // clients that break off: theirs to know
 	}}
 }
 

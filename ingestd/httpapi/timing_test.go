@@ -43,6 +43,9 @@ type nullWriter struct {
 	status int
 }
 
+// SetReadDeadline is what a connection has.
+func (w *nullWriter) SetReadDeadline(time.Time) error { return nil }
+
 func (w *nullWriter) Header() http.Header         { return w.header }
 func (w *nullWriter) WriteHeader(status int)      { w.status = status }
 func (w *nullWriter) Write(b []byte) (int, error) { return len(b), nil }

@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -209,6 +212,81 @@ func TestAnnouncedIsNotHeld(t *testing.T) {
 	s.ok(s.do("POST", "/tables/events", half))
 }
 
+// TestOverload posts far more at once than the budget holds: each request is acked or shed, what is stored is what was acked, and
+// the budget is never exceeded.
+func TestOverload(t *testing.T) {
+	const limit = 256 << 10
+	s := newStack(t, options{config: func(c *Config) {
+		c.Limits.MaxBodyBytes, c.Limits.MaxEventBytes, c.InFlightBytes = limit, limit, 4*limit
+	}})
+	plain := strings.Repeat("x", limit)
+	squeezed := string(gzipped([]byte(plain)))
+	var acked, shed atomic.Uint64
+	var wg sync.WaitGroup
+	for i := range 32 {
+		body, headers := plain, []string(nil)
+		if i%2 == 0 {
+			body, headers = squeezed, []string{"Content-Encoding: gzip"}
+		}
+		wg.Go(func() {
+			for range 6 {
+				switch a := s.do("POST", "/tables/events", body, headers...); {
+				case a.status == 200:
+					acked.Add(1)
+				case a.status == 503 && a.Error.Code == "busy":
+					shed.Add(1)
+				default:
+					t.Errorf("got %d: %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	most := int64(0)
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+			most = max(most, s.api.budget.held.Load())
+			runtime.Gosched()
+		}
+	}
+	if got := s.stored(); got != acked.Load() || acked.Load() == 0 {
+		t.Fatalf("%d events are stored, %d were acked", got, acked.Load())
+	}
+	if most > 4*limit {
+		t.Fatalf("bodies held %d bytes of %d", most, 4*limit)
+	}
+	t.Logf("%d acked, %d shed, most held %d of %d", acked.Load(), shed.Load(), most, 4*limit)
+}
+
+// TestSlowReader asks for a page and does not read it: it is cut off, and gives back what it held. A connection that did
+// read its page is good for later requests.
+func TestSlowReader(t *testing.T) {
+	s := newStack(t, options{config: func(c *Config) { c.PageTimeout = 100 * time.Millisecond }})
+	kept := s.dial()
+	s.ok(s.raw(kept, head("/tables/events", "Content-Length: 1\r\n")+"x"))
+	s.ok(s.raw(kept, "GET /tables/events HTTP/1.1\r\nHost: x\r\n\r\n"))
+
+	for range 8 {
+		s.ok(s.do("POST", "/tables/events", strings.Repeat("\x01", 500_000))) // six times as much as JSON
+	}
+	c := s.dial()
+	_, _ = io.WriteString(c, "GET /tables/events?limit=10000 HTTP/1.1\r\nHost: x\r\n\r\n")
+	waitFor(t, func() bool { return len(s.api.reads) == 1 })
+	waitFor(t, func() bool { return len(s.api.reads) == 0 })
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+	}
+	if err == nil {
+		t.Fatal("a page that was cut off looks whole")
+	}
+	s.ok(s.raw(kept, head("/tables/events", "Content-Length: 1\r\n")+"x"))
+}
+
 // TestConnectionLimit opens more connections than may be.
 func TestConnectionLimit(t *testing.T) {
 	s := newStack(t, options{config: func(c *Config) { c.MaxConns = 2 }})
@@ -245,7 +323,7 @@ func TestHeaderBounds(t *testing.T) {
 	if err != nil || resp.StatusCode != 431 {
 		t.Fatalf("a header of 100 KB gave %v, %v", resp, err)
 	}
-	if h := &s.server.http; h.ReadHeaderTimeout <= 0 || h.IdleTimeout <= 0 || h.MaxHeaderBytes <= 0 {
+	if h := &s.server.http; h.ReadHeaderTimeout <= 0 || h.WriteTimeout <= 0 || h.IdleTimeout <= 0 || h.MaxHeaderBytes <= 0 {
 		t.Fatal("the server lacks a time-out or a bound")
 	}
 }

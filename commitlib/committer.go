@@ -78,7 +78,7 @@ func (s *parents) put(id catalog.Ident, p *parent) {
 		s.dropLocked(s.oldestLocked())
 	}
 	s.clock++
-	p.size, p.putAt, p.fresh = size, s.clock, false
+	p.size, p.putAt, p.fresh, p.loaded = size, s.clock, false, false
 	s.held[id] = p
 	s.bytes += size
 }

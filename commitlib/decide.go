@@ -39,6 +39,11 @@ type plan struct {
 	ranges   Ranges             // what is applied, for the summary
 }
 
+// rejects reports whether p rejects a request.
+func (p *plan) rejects() bool {
+	return slices.ContainsFunc(p.verdicts, func(v verdict) bool { return v.Outcome == Rejected })
+}
+
 // needsFresh reports whether p holds a verdict that only a fresh state may give: on a stale parent a gap may be
 // the next request, and a rejection may be about a table that is no longer so.
 func (p *plan) needsFresh() bool {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -216,6 +217,33 @@ func TestReplacementIsSeenAfterHistoryWasCutOff(t *testing.T) {
 			t.Errorf("reason %q", got[0].Reason)
 		}
 	}
+}
+
+// TestTableMadeAnewIsFoundByAWarmCommitter: on package objectstore nothing tells a table that was removed from one that
+// did not change, and a rejection stops its sender for good.
+func TestTableMadeAnewIsFoundByAWarmCommitter(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 2))
+	w.commit(c, applied, w.request(a, 3, 5))
+	old := w.request(a, 6, 9)
+	var keys []string
+	w.must(w.store.List(t.Context(), "default/clicks/", func(i objstore.Info) error {
+		keys = append(keys, i.Key)
+		return nil
+	}))
+	w.must(w.store.Delete(t.Context(), keys...))
+	w.now = w.now.Add(time.Second)
+	again, err := w.reopen().Create(t.Context(), w.id, catalog.Spec{
+		Schema: iceberg.EventSchema(iceberg.String), Partition: w.table.Metadata.DefaultSpec(), Properties: NewTableProperties(),
+	})
+	w.must(err)
+	w.table = again
+	b := w.log()
+	w.commit(c, applied, w.request(b, 1, 3))
+	w.commit(c, rejected, old)
+	w.holds(map[uuid.UUID]Seq{b: 3})
 }
 
 func TestAcceptedReplacementGoesOn(t *testing.T) {

@@ -65,6 +65,7 @@ func (r *run) loadOnce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		p.loaded = r.parent == nil
 		r.parent = p
 	}
 	r.outdated = false
@@ -85,12 +86,16 @@ func (r *run) decide(ctx context.Context, failed int) error {
 		if err != nil {
 			return err
 		}
-		if r.parent.fresh || !plan.needsFresh() || safeguard.Off(safeguard.FreshGap) {
+		rejects := plan.rejects()
+		if r.parent.loaded || r.parent.fresh && !rejects || !plan.needsFresh() || safeguard.Off(safeguard.FreshGap) {
 			r.plan = plan
 			r.credit()
 			return nil
 		}
 		r.outdated = true
+		if rejects {
+			r.parent = nil // a rejection stops its sender for good: load, not refresh
+		}
 		if err := r.load(ctx); err != nil {
 			return err
 		}

@@ -23,6 +23,10 @@ type parent struct {
 	asOf  time.Time // when the load, or the swap, that produced it began
 	fresh bool      // that was after the running Commit was called, so after its messages arrived
 
+	// loaded: it is fresh, and rests on nothing that was known before. A refreshed state need not: package objectstore cannot
+	// tell a table that was removed and made anew from one that did not change.
+	loaded bool
+
 	// stop says why the table takes no commits at all; the fields below are valid only where it is nil.
 	stop    error
 	marks   *Watermarks

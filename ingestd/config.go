@@ -178,8 +178,8 @@ func (c Config) Validate() error {
 	if c.EventBytes > c.BodyBytes {
 		bad("event-bytes", "%v is more than -body-bytes (%v): no request could carry such an event", c.EventBytes, c.BodyBytes)
 	}
-	if c.BodyBytes > c.InFlight {
-		bad("in-flight-bytes", "%v is less than -body-bytes (%v): such a body could never be admitted", c.InFlight, c.BodyBytes)
+	if c.InFlight < 2*c.BodyBytes {
+		bad("in-flight-bytes", "%v is less than twice -body-bytes (%v): such a body, compressed and expanded, could never be admitted", c.InFlight, c.BodyBytes)
 	}
 	if c.Drain && c.Salvage {
 		bad("drain", "not together with -salvage: start with -salvage first, look, then drain")

@@ -34,13 +34,13 @@ func TestFlagWinsOverEnvironment(t *testing.T) {
 
 func TestAllViolationsAtOnce(t *testing.T) {
 	_, err := Parse("ingestd", []string{
-		"-listen", "0.0.0.0:80", "-cut-interval", "1ms", "-table-share", "2", "-body-bytes", "2MiB", "-event-bytes", "4MiB",
+		"-listen", "0.0.0.0:80", "-cut-interval", "1ms", "-table-share", "2", "-body-bytes", "2MiB", "-event-bytes", "4MiB", "-in-flight-bytes", "3MiB",
 		"-warehouse", "s3://bucket/x", "-namespace", "Default",
 	}, noEnv)
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"-listen", "-cut-interval", "-table-share", "-event-bytes", "-warehouse", "-namespace"} {
+	for _, want := range []string{"-listen", "-cut-interval", "-table-share", "-event-bytes", "-in-flight-bytes", "-warehouse", "-namespace"} {
 		if !strings.Contains(err.Error(), want+":") {
 			t.Errorf("violation of %s is missing in:\n%v", want, err)
 		}

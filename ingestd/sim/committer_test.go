@@ -1,0 +1,159 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"firn/commitlib"
+	"firn/commitlib/catalog"
+)
+
+// committer is one process that takes messages from the queue and commits them, again and again.
+type committer struct {
+	*process
+	id     int
+	inner  *commitlib.Committer
+	inHand []*delivery
+	done   chan struct{}
+}
+
+// budget is a function's time-out.
+const budget = 30 * time.Second
+
+func newCommitter(w *world, id int) *committer {
+	c := &committer{process: newProcess(w), id: id, done: make(chan struct{})}
+	cat, store := c.client()
+	rng := rand.New(rand.NewPCG(w.fate.Uint64(), 3))
+	c.inner = commitlib.New(cat, store, commitlib.Config{
+		Parallel: 1, Rand: rng.Uint64, Log: quiet, MaxAttempts: 6,
+		SpillBeyond: w.spillAfter, SpillQuiet: w.spillQuiet,
+	})
+	go c.loop()
+	synctest.Wait() // until it waits for messages: those who wait are served in the order in which they came
+	return c
+}
+
+func (c *committer) loop() {
+	defer close(c.done)
+	for {
+		select {
+		case <-c.w.queue.ready:
+		case <-c.ctx.Done():
+			return
+		}
+		if c.inHand = c.w.queue.take(); c.inHand != nil {
+			c.handle()
+		}
+	}
+}
+
+// handle is one invocation.
+func (c *committer) handle() {
+	w := c.w
+	began := time.Now()
+	ctx, cancel := c.ctx, context.CancelFunc(func() {})
+	if w.deadlines {
+		ctx, cancel = context.WithTimeout(ctx, budget)
+	}
+	defer cancel()
+	t := w.tableOf(c.inHand[0].msg.Group)
+	next := w.nextOnes(t, c.inHand)
+	msgs := make([]commitlib.Message, len(c.inHand))
+	for i, d := range c.inHand {
+		msgs[i] = d.msg
+	}
+	before := c.inner.Counters()
+	failed := c.inner.Handle(ctx, msgs)
+	if !c.alive() {
+		return // killed: whatever it was about to say, nobody heard
+	}
+	after := c.inner.Counters()
+	if w.trace != nil {
+		w.step("committer %d took %s of %s since %s: applied %d skipped %d gaps %d overlaps %d too old %d rejected %d, failed %v",
+			c.id, names(w, c.inHand), t.id.Name, time.Since(w.began)-time.Since(began), after.Applied-before.Applied, after.Skipped-before.Skipped,
+			after.Gaps-before.Gaps, after.Overlaps-before.Overlaps, after.TooOld-before.TooOld, after.Rejected-before.Rejected, failed)
+	}
+	isFailed := func(id string) bool { return slices.Contains(failed, id) }
+	w.checkNotDropped(t, next, isFailed)
+	w.queue.give(c.inHand, isFailed)
+	c.inHand = nil
+	if w.notify {
+		w.poke(t.id)
+	}
+}
+
+func names(w *world, batch []*delivery) string {
+	var b strings.Builder
+	for _, d := range batch {
+		fmt.Fprintf(&b, "%s(%s [%d, %d]) ", d.msg.ID, w.label("L", d.req.Log), d.req.First, d.req.Last)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// kill ends the process at this instant; what it had in hand comes again when its visibility time-out has passed.
+func (c *committer) kill() {
+	c.w.step("committer %d killed, restarted", c.id)
+	c.stop()
+	for _, d := range c.inHand {
+		c.w.queue.post(d, c.w.fateful(time.Second, 3*time.Minute))
+	}
+	c.w.committers[c.id] = newCommitter(c.w, c.id)
+}
+
+func (c *committer) stop() {
+	c.cancel()
+	<-c.done
+}
+
+// nextOnes are the deliveries of a batch that are the next of their log, on a table as it is right now. It looks only where a
+// look is cheap; nil elsewhere.
+type nextOne struct {
+	d  *delivery
+	ct *catalog.Table
+}
+
+func (w *world) nextOnes(t *table, batch []*delivery) (next []nextOne) {
+	if w.service == nil && len(batch) > 3 || w.catalog == onGlue {
+		return nil
+	}
+	ct := w.peek(t)
+	if ct == nil {
+		return nil
+	}
+	for _, d := range batch {
+		if w.watermark(ct, d.req) == d.req.First-1 && d.req.TableUUID == ct.Metadata.TableUUID && time.Since(d.req.StagedAt) < commitlib.MaxStagedAge-time.Hour {
+			next = append(next, nextOne{d, ct})
+		}
+	}
+	return next
+}
+
+// watermark is the table's count for a request's log; an impossible one where the table would refuse it.
+func (w *world) watermark(ct *catalog.Table, r *commitlib.Request) (mark commitlib.Seq) {
+	w.inCalm(func() {
+		var err error
+		if mark, err = commitlib.ReadWatermark(context.Background(), w.store, ct, r.Log); err != nil {
+			mark = r.Last + 1
+		}
+	})
+	return mark
+}
+
+// checkNotDropped: what was next when it arrived, and is next still, may have failed; it must not have been acknowledged.
+func (w *world) checkNotDropped(t *table, next []nextOne, failed func(id string) bool) {
+	if len(next) == 0 {
+		return
+	}
+	ct := w.peek(t)
+	for _, n := range next {
+		r := n.d.req
+		if ct != nil && !failed(n.d.msg.ID) && ct.Metadata.TableUUID == r.TableUUID && w.watermark(ct, r) == r.First-1 && !t.tampered(n.ct.LoadedAt) {
+			w.bad("request [%d, %d] of %s was next on %s, and was acknowledged without being applied", r.First, r.Last, w.label("L", r.Log), t.id.Name)
+		}
+	}
+}

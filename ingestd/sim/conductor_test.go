@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"firn/ingestd/eventlog"
+)
+
+// act is one step of the conductor.
+func (w *world) act() {
+	w.sometimesLook()
+	switch n := w.plan.IntN(100); {
+	case n < 52:
+		w.send()
+	case n < 66:
+		w.disturbProcess()
+	case n < 72:
+		w.disturbCommitter()
+	case n < 76:
+		w.outage = time.Now().Add(w.random(time.Second, 10*time.Minute))
+		w.step("the store is out until %s", w.outage.Sub(w.began))
+	case n < 82 && w.copies:
+		w.copyOrRestore()
+	case n < 92:
+		w.foreignAct()
+	case w.clobber:
+		w.tamper()
+	default:
+		w.send()
+	}
+}
+
+// send appends a few batches on one node.
+func (w *world) send() {
+	n := w.nodes[w.plan.IntN(len(w.nodes))]
+	if !n.up() {
+		return
+	}
+	t := w.tables[w.plan.IntN(len(w.tables))]
+	for range 1 + w.plan.IntN(3) {
+		if n.up() {
+			n.append(t, 1+w.plan.IntN(5))
+		}
+	}
+}
+
+// disturbProcess kills, stops, starts and suspends daemons.
+func (w *world) disturbProcess() {
+	n := w.nodes[w.plan.IntN(len(w.nodes))]
+	switch {
+	case n.dead:
+		n.crash()
+		w.step("%s: broke down, restarted", n.dir.name)
+		n.start()
+		return
+	case !n.alive():
+		w.step("%s: started", n.dir.name)
+		n.start()
+		return
+	}
+	switch w.plan.IntN(6) {
+	case 0, 1:
+		n.crash()
+		w.step("%s: crashed, restarted", n.dir.name)
+		n.start()
+	case 2:
+		n.stop()
+		w.step("%s: restarted", n.dir.name)
+		n.start()
+	case 3:
+		n.crash()
+		w.step("%s: crashed, stays down", n.dir.name)
+	case 4:
+		n.thaw = time.Now().Add(w.nap())
+		w.step("%s: suspended until %s", n.dir.name, n.thaw.Sub(w.began))
+	case 5:
+		n.backUp()
+	}
+}
+
+func (w *world) disturbCommitter() {
+	c := w.committers[w.plan.IntN(len(w.committers))]
+	if w.plan.IntN(2) == 0 {
+		c.kill()
+		return
+	}
+	c.thaw = time.Now().Add(w.nap())
+	w.step("committer %d suspended until %s", c.id, c.thaw.Sub(w.began))
+}
+
+// nap is how long a machine sleeps: now and then longer than old metadata is kept.
+func (w *world) nap() time.Duration {
+	if w.slow && w.plan.IntN(3) == 0 {
+		return w.random(time.Minute, 2*metadataRetention)
+	}
+	return w.random(time.Second, 5*time.Minute)
+}
+
+// maxNodes bounds the daemons of a run; copies add to them.
+const maxNodes = 5
+
+func (w *world) copyOrRestore() {
+	if len(w.backups) == 0 {
+		n := w.nodes[w.plan.IntN(len(w.nodes))]
+		n.backUp()
+		return
+	}
+	b := w.backups[w.plan.IntN(len(w.backups))]
+	if len(w.nodes) < maxNodes && w.plan.IntN(2) == 0 {
+		w.startCopy(b)
+	} else {
+		w.restore(b)
+	}
+}
+
+// sometimesLook notes the state for adversaries that bring old ones back, and checks what must hold at any time.
+func (w *world) sometimesLook() {
+	w.checkStops()
+	if !w.clobber {
+		return
+	}
+	t := w.tables[w.plan.IntN(len(w.tables))]
+	if ct := w.peek(t); ct != nil && len(t.damage) == 0 {
+		t.noteValue(ct)
+	}
+}
+
+// settle ends all faults, puts right what is to be put right, and lets hours pass until all is committed or stopped.
+func (w *world) settle() {
+	w.step("the faults are over")
+	w.over, w.outage = true, time.Time{}
+	w.revive()
+	end := time.Now().Add(100 * time.Hour)
+	for round := 0; time.Now().Before(end); round++ {
+		w.wait(w.random(15*time.Minute, time.Hour))
+		w.revive()
+		w.checkStops()
+		if round == 3 && w.repair {
+			w.repairAll()
+		}
+		if round > 3 && w.repair && round < 10 {
+			w.resumeAll()
+		}
+		if round > 10 && w.settled() && time.Now().After(w.queue.last.Add(time.Hour)) {
+			return
+		}
+	}
+	w.step("not settled")
+}
+
+// revive starts whatever is down.
+func (w *world) revive() {
+	for _, c := range w.committers {
+		c.thaw = time.Time{}
+	}
+	for _, n := range w.nodes {
+		n.thaw = time.Time{}
+		switch {
+		case n.dead:
+			n.crash()
+			w.step("%s: broke down, restarted", n.dir.name)
+			n.start()
+		case !n.alive():
+			w.step("%s: started", n.dir.name)
+			n.start()
+		}
+	}
+}
+
+// settled reports whether every track is committed or stopped.
+func (w *world) settled() bool {
+	for _, n := range w.nodes {
+		for _, ts := range n.ship.Statuses() {
+			for _, tr := range ts.Tracks {
+				if tr.Backlog > 0 && tr.Stop == nil {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// resumeAll is the operator's word on every stopped table.
+func (w *world) resumeAll() {
+	for _, n := range w.nodes {
+		for _, ts := range n.ship.Statuses() {
+			if len(ts.Stopped()) == 0 {
+				continue
+			}
+			w.inCalm(func() {
+				err := n.ship.Resume(context.Background(), ts.Table)
+				w.step("%s: resume %s, stopped by %s: %v", n.dir.name, ts.Table, ts.Stopped()[0].Reason, err)
+			})
+			select {
+			case n.poke <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// watermarkOf is a node's own count of a log's committed events, and whether it has that log's track.
+func (n *node) watermarkOf(p place) (eventlog.Seq, bool) {
+	for _, info := range n.log.Tracks() {
+		if info.Log == p.log && info.Table.UUID == p.table {
+			return info.Committed, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,250 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing/synctest"
+	"time"
+
+	"firn/commitlib/catalog"
+	"firn/commitlib/column"
+	"firn/commitlib/datafile"
+	"firn/commitlib/iceberg"
+	"firn/ingestd/event"
+	"firn/ingestd/eventlog"
+	"firn/ingestd/kv"
+	"firn/ingestd/registry"
+	"firn/ingestd/ship"
+)
+
+// directory is one data directory: what the disk holds, and what the oracle knows of it.
+type directory struct {
+	name  string
+	mem   *kv.Mem
+	holds []*sent
+	older bool // it was restored from an older copy, or is a copy: the table may count more than it holds
+}
+
+// backup is a copy of a directory that is not in use.
+type backup struct {
+	of    *directory
+	mem   *kv.Mem
+	holds []*sent
+}
+
+// node is a machine with a directory. While it is up, one daemon runs on it.
+type node struct {
+	w   *world
+	dir *directory
+	*daemon
+}
+
+// daemon is one run of ingestd, without HTTP.
+type daemon struct {
+	*process
+	log  *eventlog.Log
+	reg  *registry.Registry
+	ship *ship.Shipper
+	poke chan struct{}
+	done chan struct{}
+	dead bool // it ended by itself: the log is broken
+}
+
+func (w *world) addNode(d *directory) *node {
+	n := &node{w: w, dir: d}
+	if d.mem == nil {
+		d.mem = kv.NewMem()
+	}
+	w.nodes = append(w.nodes, n)
+	n.start()
+	return n
+}
+
+// start runs a daemon on the directory.
+func (n *node) start() {
+	w := n.w
+	d := &daemon{process: newProcess(w), poke: make(chan struct{}, 1), done: make(chan struct{})}
+	faults := rand.New(rand.NewPCG(w.fate.Uint64(), 4))
+	n.dir.mem.Fault = func(int) kv.Fault {
+		if w.calm || w.over || faults.Float64() >= w.kvFaults {
+			return kv.None
+		}
+		f := []kv.Fault{kv.Lost, kv.Unsure, kv.Full, kv.Full}[faults.IntN(4)]
+		w.step("%s: fault %d of the directory's store", n.dir.name, f)
+		return f
+	}
+	lc := eventlog.Default()
+	lc.Schema = event.Schema
+	lc.TailBytes = 1 << 10
+	var err error
+	w.inCalm(func() { d.log, err = eventlog.Open(n.dir.mem, lc) })
+	if err != nil {
+		w.bad("%s does not open: %v", n.dir.name, err)
+		d.cancel()
+		close(d.done)
+		n.daemon = d
+		return
+	}
+	cat, store := d.client()
+	rc := registry.DefaultConfig()
+	rc.Logger = quiet
+	rc.Defaults.CutInterval, rc.Defaults.HotRetention = registry.Duration(w.cutEvery), registry.Duration(w.hot)
+	rc.Defaults.PartitionBy = w.partitionBy()
+	if d.reg, err = registry.Open(cat, d.log, rc); err != nil {
+		w.bad("%s: open registry: %v", n.dir.name, err)
+	}
+	sc := ship.DefaultConfig()
+	sc.MaxSegmentBytes, sc.Window, sc.Uploads, sc.Turns = w.segment, w.window, 1, 1
+	sc.RecheckStopped, sc.TrimIdle = 20*time.Minute, 2*time.Minute
+	sc.Logger, sc.Seed = quiet, w.fate.Uint64()|1
+	sc.Encoder = datafile.Config{Level: datafile.Fastest, PageBytes: 4 << 10, RowGroupBytes: 64 << 10}
+	if d.ship, err = ship.New(ship.Deps{Log: d.log, Registry: d.reg, Catalog: cat, Store: store, Queue: senderQueue{w.queue, d.process}}, sc); err != nil {
+		w.bad("%s: make shipper: %v", n.dir.name, err)
+	}
+	n.daemon = d
+	go d.loop()
+	synctest.Wait()
+}
+
+func (w *world) partitionBy() []string {
+	if w.byHour {
+		return []string{iceberg.PartitionHour}
+	}
+	return []string{iceberg.PartitionNone}
+}
+
+// loop ships until the process ends. It drives the shipper's Step rather than its Run, so that one goroutine does it all.
+func (d *daemon) loop() {
+	defer close(d.done)
+	for d.alive() {
+		changed := d.log.Changed()
+		if _, err := d.ship.Step(d.ctx); err != nil {
+			d.dead = true
+			return
+		}
+		wait := time.Hour
+		if due, ok := d.ship.NextDue(); ok {
+			wait = min(wait, max(time.Until(due), time.Millisecond))
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-changed:
+		case <-d.poke:
+		case <-timer.C:
+		case <-d.ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// poke tells the nodes, a little later each, that a commit may have happened.
+func (w *world) poke(id catalog.Ident) {
+	for _, n := range w.nodes {
+		d := n.daemon
+		time.AfterFunc(w.fateful(time.Millisecond, 50*time.Millisecond), func() {
+			if d.alive() && !d.dead {
+				d.ship.Notify(id.String())
+				select {
+				case d.poke <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+}
+
+// stop ends the daemon as SIGTERM does.
+func (n *node) stop() {
+	n.cancel()
+	<-n.done
+	if n.log != nil {
+		_ = n.log.Close()
+	}
+}
+
+// crash pulls the plug: what was not synced may be lost.
+func (n *node) crash() {
+	mem := n.dir.mem.Crash(n.w.plan) // first: the process writes no more
+	n.stop()
+	n.dir.mem = mem
+}
+
+func (n *node) up() bool { return n.alive() && !n.dead }
+
+// append sends a batch to a table and notes what became of it.
+func (n *node) append(t *table, count int) {
+	w := n.w
+	known, ok := n.reg.Get(t.id.Name)
+	if !ok {
+		d := n.daemon
+		go func() { _, _ = d.reg.Ensure(d.ctx, t.id.Name) }() // the next event finds it
+		synctest.Wait()
+		return
+	}
+	b, err := column.New(event.Schema)
+	if err != nil {
+		w.bad("make batch: %v", err)
+		return
+	}
+	batch := make([]*sent, count)
+	for i := range batch {
+		e := &sent{payload: fmt.Sprintf("%s-%d", n.dir.name, len(w.events)), table: t, uuid: known.UUID}
+		w.events[e.payload], batch[i] = e, e
+		at := time.Now().Add(-w.random(0, 3*time.Hour))
+		b.Col(iceberg.FieldPartition).AppendInt32(int32(w.plan.IntN(3)))
+		b.Col(iceberg.FieldEventTime).AppendInt64(at.UnixMicro())
+		b.Col(iceberg.FieldIdempotencyKey).AppendNull()
+		_ = b.Col(iceberg.FieldPayload).AppendBytes([]byte(e.payload)) // far below a vector's bound
+		b.Len++
+	}
+	got, err := n.log.Append(context.Background(), eventlog.Append{Table: eventlog.Table{Name: t.id.Name, UUID: known.UUID}, Batch: b, ReceivedAt: time.Now()})
+	if err != nil {
+		w.step("%s: %d events for %s not acked: %v", n.dir.name, count, t.id.Name, err)
+		if !errors.As(err, new(*eventlog.Refusal)) {
+			n.dead = true
+		}
+		return
+	}
+	synctest.Wait()
+	w.step("%s: acked [%d, %d] of %s for %s", n.dir.name, got.First, got.Last, w.label("L", got.Log), t.id.Name)
+	for i, e := range batch {
+		e.acked, e.log, e.seq, e.holders = true, got.Log, got.First+eventlog.Seq(i), 1
+		n.dir.holds = append(n.dir.holds, e)
+	}
+}
+
+// backUp copies the directory as it is on the disk.
+func (n *node) backUp() {
+	w := n.w
+	w.step("%s: backed up", n.dir.name)
+	w.backups = append(w.backups, backup{n.dir, n.dir.mem.Copy(), slices.Clone(n.dir.holds)})
+}
+
+// restore puts an older copy in the place of a directory whose disk is lost.
+func (w *world) restore(b backup) {
+	i := slices.IndexFunc(w.nodes, func(n *node) bool { return n.dir == b.of })
+	n := w.nodes[i]
+	n.stop()
+	for _, e := range n.dir.holds {
+		e.holders--
+	}
+	for _, e := range b.holds {
+		e.holders++
+	}
+	w.step("%s: disk lost with %d events, restored with %d", n.dir.name, len(n.dir.holds), len(b.holds))
+	n.dir.mem, n.dir.holds, n.dir.older = b.mem.Copy(), slices.Clone(b.holds), true
+	n.start()
+}
+
+// startCopy runs a second daemon on a copy, beside the original.
+func (w *world) startCopy(b backup) {
+	for _, e := range b.holds {
+		e.holders++
+	}
+	d := &directory{name: fmt.Sprintf("d%d", len(w.nodes)), mem: b.mem.Copy(), holds: slices.Clone(b.holds), older: true}
+	w.step("%s: started as a copy of %s with %d events", d.name, b.of.name, len(b.holds))
+	w.addNode(d)
+}

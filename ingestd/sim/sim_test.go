@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"firn/perf/tier"
+)
+
+// TestSeeds plays the tier's number of seeds; FIRN_SEEDS gives another.
+func TestSeeds(t *testing.T) {
+	n := tier.Pick(500, 2_000, 100_000)
+	if text, ok := os.LookupEnv("FIRN_SEEDS"); ok {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("FIRN_SEEDS: %v", err)
+		}
+	}
+	inParallel(t, n, func(t *testing.T, seed uint64) bool {
+		wrong := run(t, seed, nil)
+		for _, msg := range wrong {
+			t.Errorf("seed %d: %s", seed, msg)
+		}
+		return len(wrong) == 0
+	})
+}
+
+// maxFailures ends a test early: the first seeds tell enough.
+const maxFailures = 5
+
+// inParallel calls play for the seeds from 1 to n, on all processors, until some were not to its liking.
+func inParallel(t *testing.T, n int, play func(t *testing.T, seed uint64) bool) {
+	t.Helper()
+	var next, failed atomic.Int64
+	var workers sync.WaitGroup
+	for i := range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			t.Run(fmt.Sprintf("worker-%d", i), func(t *testing.T) {
+				for failed.Load() < maxFailures {
+					seed := next.Add(1)
+					if seed > int64(n) {
+						return
+					}
+					if !play(t, uint64(seed)) {
+						failed.Add(1)
+						t.Logf("replay with: FIRN_SEED=%d go test ./ingestd/sim -run TestSeed$ -v", seed)
+					}
+				}
+			})
+		})
+	}
+	workers.Wait()
+}
+
+// TestSeed replays the seed that FIRN_SEED names, and prints each step.
+func TestSeed(t *testing.T) {
+	text, ok := os.LookupEnv("FIRN_SEED")
+	if !ok {
+		t.Skip("FIRN_SEED names no seed to replay")
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("FIRN_SEED: %v", err)
+	}
+	var trace bytes.Buffer
+	wrong := run(t, seed, &trace)
+	t.Logf("seed %d:\n%s", seed, trace.String())
+	for _, msg := range wrong {
+		t.Error(msg)
+	}
+}
+
+// TestSeedsReplay holds that a seed is a run: the same steps at the same times, the second time as the first.
+func TestSeedsReplay(t *testing.T) {
+	for seed := range uint64(10) {
+		var first, second bytes.Buffer
+		run(t, seed+1000, &first)
+		run(t, seed+1000, &second)
+		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+			a, b := bytes.Split(first.Bytes(), []byte("\n")), bytes.Split(second.Bytes(), []byte("\n"))
+			for i := range min(len(a), len(b)) {
+				if !bytes.Equal(a[i], b[i]) {
+					t.Fatalf("seed %d: step %d differs:\n%s\n%s", seed+1000, i, a[i], b[i])
+				}
+			}
+			t.Fatalf("seed %d: %d steps, then %d", seed+1000, len(a), len(b))
+		}
+	}
+}

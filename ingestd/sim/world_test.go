@@ -1,0 +1,178 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"firn/commitlib/catalog"
+	"firn/commitlib/catalog/objectstore"
+	"firn/commitlib/catalog/twin"
+	"firn/commitlib/objstore"
+	"firn/ingestd/ship"
+)
+
+// quiet is the logger of all parts: a trace has the steps of a run, the parts' own logs would drown it.
+var quiet = slog.New(slog.DiscardHandler)
+
+// world is one run: one store, one catalog, a queue, and the processes around them. All of it lives in one synctest bubble, and one
+// goroutine of it runs at a time, which is why nothing here is locked.
+type world struct {
+	profile
+	seed  uint64
+	plan  *rand.Rand // what the conductor and the adversaries choose
+	fate  *rand.Rand // what becomes of calls and messages
+	trace io.Writer  // nil: none
+	began time.Time
+
+	store   *objstore.Mem
+	service *twin.Catalog // nil on the object-store catalog
+	calm    bool          // calls succeed at once: an adversary or the oracle acts in one instant
+	over    bool          // the faults are over
+	outage  time.Time     // until when the store answers nothing
+
+	queue      *queue
+	committers []*committer
+	nodes      []*node
+	tables     []*table
+	backups    []backup
+
+	events  map[string]*sent // by payload
+	labels  map[uuid.UUID]string
+	parsed  map[string][]fileRef // by manifest
+	wrong   []string
+	verdict verdict
+}
+
+// run plays one seed and returns what went wrong.
+func run(t *testing.T, seed uint64, trace io.Writer) []string {
+	t.Helper()
+	var w *world
+	synctest.Test(t, func(*testing.T) {
+		w = newWorld(seed, trace)
+		w.play()
+	})
+	// Data files are decoded out here: their reader keeps decompressors from use to use, which hold channels, and a channel
+	// belongs to its bubble.
+	w.judge()
+	return w.wrong
+}
+
+func newWorld(seed uint64, trace io.Writer) *world {
+	w := &world{
+		seed: seed, trace: trace, began: time.Now(),
+		plan: rand.New(rand.NewPCG(seed, 1)), fate: rand.New(rand.NewPCG(seed, 2)),
+		store:  objstore.NewMem("mem://warehouse"),
+		events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{},
+	}
+	w.profile = newProfile(w.plan)
+	w.store.SetFault(w.storeFault)
+	if w.catalog != onObjects {
+		w.service = twin.New(map[catalogKind]twin.Mode{onGlue: twin.Glue, onREST: twin.REST}[w.catalog], w.store)
+		w.service.SetFault(w.serviceFault)
+	}
+	w.queue = &queue{w: w, flying: map[*delivery]int{}, ready: make(chan struct{}, 1<<16)}
+	for i := range w.tableCount {
+		w.tables = append(w.tables, &table{id: catalog.Ident{Namespace: "default", Name: fmt.Sprintf("t%d", i)}, removed: map[string]bool{}, causes: map[ship.Reason]bool{}})
+	}
+	w.step("%s", &w.profile)
+	return w
+}
+
+// play is the run: the conductor's steps, then peace, then the last look.
+func (w *world) play() {
+	for i := range 2 {
+		w.committers = append(w.committers, newCommitter(w, i))
+	}
+	for range w.nodeCount {
+		w.addNode(&directory{name: fmt.Sprintf("d%d", len(w.nodes))})
+	}
+	for range w.steps {
+		w.wait(w.gap())
+		w.act()
+	}
+	w.settle()
+	w.look()
+	for _, n := range w.nodes {
+		n.stop()
+	}
+	for _, c := range w.committers {
+		c.stop()
+	}
+	w.queue.closed = true
+	time.Sleep(w.queue.longest()) // what is still on its way belongs to this bubble
+}
+
+// wait lets d pass, and returns when everybody else is waiting again.
+func (w *world) wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// step writes a line of the trace.
+func (w *world) step(format string, args ...any) {
+	if w.trace != nil {
+		fmt.Fprintf(w.trace, "%14s  %s\n", time.Since(w.began), fmt.Sprintf(format, args...))
+	}
+}
+
+// bad notes a violation.
+func (w *world) bad(format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	w.step("WRONG: %s", msg)
+	if len(w.wrong) < 8 { // one cause has many effects
+		w.wrong = append(w.wrong, msg)
+	}
+}
+
+// label names a log or a table in traces by the order of appearance: ids differ from run to run.
+func (w *world) label(kind string, id uuid.UUID) string {
+	l, ok := w.labels[id]
+	if !ok {
+		l = fmt.Sprintf("%s%d", kind, len(w.labels))
+		w.labels[id] = l
+	}
+	return l
+}
+
+// inCalm runs fn in an instant without faults.
+func (w *world) inCalm(fn func()) {
+	was := w.calm
+	w.calm = true
+	fn()
+	w.calm = was
+}
+
+// backend is a client of the catalog that remembers nothing, over store.
+func (w *world) backend(store objstore.Store) twin.Backend {
+	if w.service != nil {
+		return w.service
+	}
+	return objectstore.New(store, objectstore.Config{Logger: quiet, Retention: metadataRetention, NewUUID: w.newUUID})
+}
+
+func (w *world) newUUID() (id uuid.UUID, err error) {
+	for i := range id {
+		id[i] = byte(w.fate.Uint32())
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id, nil
+}
+
+// peek loads a table's newest state and changes nothing, the hint included; nil where there is no table.
+func (w *world) peek(t *table) (ct *catalog.Table) {
+	w.inCalm(func() {
+		var err error
+		if ct, err = w.backend(readOnly{w.store}).Load(context.Background(), t.id); err != nil {
+			ct = nil
+		}
+	})
+	return ct
+}

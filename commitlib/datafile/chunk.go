@@ -139,7 +139,7 @@ func (c *chunk) writeOne() error {
 	return c.dataPage(n, format.RLEDictionary, b)
 }
 
-// writeBytes writes PLAIN pages. Measured against DELTA_LENGTH_BYTE_ARRAY in BenchmarkEncode's comment.
+// writeBytes writes PLAIN pages.
 func (c *chunk) writeBytes() error {
 	n := c.p.len()
 	for from := 0; from < n; {

@@ -208,7 +208,7 @@ func (e *Encoder) footer(rows int64) error {
 		c.OffsetIndexOffset, c.OffsetIndexLength = f.at()-int64(n), int32(n)
 	}
 	n, err := e.put(&format.FileMetaData{
-		Version:      1, // of the encodings and data pages, which are version 1
+		Version:      2, // RLE_DICTIONARY is of version 2; data pages of version 1, as Arrow combines them
 		Schema:       e.elements,
 		NumRows:      rows,
 		RowGroups:    f.groups,

@@ -131,7 +131,7 @@ func (s *Shipper) giveBack(tracks []*track) {
 	for _, t := range tracks {
 		t.busy = false
 		t.opened, t.read, t.segs = false, false, nil
-		t.recheck, t.retryAt, t.fails = now, time.Time{}, 0
+		t.recheck, t.retryAt, t.fails, t.stalled = now, time.Time{}, 0, 0
 		if info, ok := s.Log.Track(t.id); ok {
 			t.noteLocked(info, now)
 		}

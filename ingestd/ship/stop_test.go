@@ -283,6 +283,37 @@ func TestRejected(t *testing.T) {
 	})
 }
 
+// A rejection that came after a time-out: once resumed, the events are cut by age again, though no new ones come.
+func TestRejectedAfterATimeout(t *testing.T) {
+	bubble(t, func(w *world) {
+		n := committedOnce(w)
+		defer n.close()
+		id := n.reg.Ident("clicks")
+		n.queue.during(lose)
+		n.mustAppend("clicks", some(3)...)
+		n.within(5*time.Minute, "stalled", func() bool { return n.shipper.Status("clicks").Tracks[0].Stalled > 0 })
+		n.queue.during(func(int) ([]time.Duration, error) { return []time.Duration{20 * time.Second}, nil })
+		n.within(10*time.Minute, "sent again", func() bool { return n.shipper.Status("clicks").Tracks[0].Stalled > 1 })
+		if _, err := w.foreign().RemoveProperties(w.Context(), id, commitlib.PropProtocol); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropProtocol: "1"}); err != nil {
+			w.Fatal(err)
+		}
+		n.queue.during(nil)
+		n.within(10*time.Minute, "stopped by the committer's note", func() bool {
+			s := n.stopOf("clicks")
+			return s != nil && s.Reason == Rejected
+		})
+		if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
+			w.Error(err)
+		}
+		n.within(time.Minute, "drained", n.drained)
+		w.check("clicks")
+	})
+}
+
 // The table's count goes back below what was read back, with no trace left: nothing is sent.
 func TestWatermarkBack(t *testing.T) {
 	bubble(t, func(w *world) {

@@ -135,15 +135,15 @@ func (s *Shipper) dueLocked(t *track, now time.Time) time.Time {
 	return due
 }
 
-// cutDue is when the next segment is to be cut. While nothing is acked it is by size alone: small segments would fill the
-// window, and the files of an outage would be many and tiny.
+// cutDue is when the next segment is to be cut. While nothing of what is cut is acked it is by size alone: small segments would fill
+// the window, and the files of an outage would be many and tiny. With nothing cut there is nothing to be acked.
 func (s *Shipper) cutDue(t *track, now time.Time) time.Time {
 	switch info := &t.info; {
 	case info.High <= info.Cut, len(t.segs) >= s.cfg.Window:
 		return never
 	case info.PendingBytes >= s.cfg.MaxSegmentBytes, t.target > info.Cut, s.draining:
 		return now
-	case t.stalled > 0:
+	case t.stalled > 0 && len(t.segs) > 0:
 		return never
 	default:
 		return earlier(info.OldestPending, t.pendingSince).Add(s.cutInterval(t.table.Name))

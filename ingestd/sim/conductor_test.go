@@ -185,6 +185,9 @@ func (w *world) settled() bool {
 // resumeAll is the operator's word on every stopped table.
 func (w *world) resumeAll() {
 	for _, n := range w.nodes {
+		if !n.up() {
+			continue
+		}
 		for _, ts := range n.ship.Statuses() {
 			if len(ts.Stopped()) == 0 {
 				continue
@@ -193,11 +196,9 @@ func (w *world) resumeAll() {
 				err := n.ship.Resume(context.Background(), ts.Table)
 				w.step("%s: resume %s, stopped by %s: %v", n.dir.name, ts.Table, ts.Stopped()[0].Reason, err)
 			})
-			select {
-			case n.poke <- struct{}{}:
-			default:
-			}
 		}
+		n.poke <- struct{}{}
+		w.wait(w.random(time.Millisecond, 50*time.Millisecond))
 	}
 }
 

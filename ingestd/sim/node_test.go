@@ -66,7 +66,7 @@ func (w *world) addNode(d *directory) *node {
 // start runs a daemon on the directory.
 func (n *node) start() {
 	w := n.w
-	d := &daemon{process: newProcess(w), poke: make(chan struct{}, 1), done: make(chan struct{})}
+	d := &daemon{process: newProcess(w), poke: make(chan struct{}, 64), done: make(chan struct{})}
 	faults := rand.New(rand.NewPCG(w.fate.Uint64(), 4))
 	n.dir.mem.Fault = func(int) kv.Fault {
 		if w.calm || w.over || faults.Float64() >= w.kvFaults {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -323,5 +324,83 @@ func TestCrashAtEveryWrite(t *testing.T) {
 				t.Errorf("seed %d: only %d writes were reached", seed, k)
 			}
 		}
+	}
+}
+
+// Many callers, a write that fails, a power cut: what was acked is there with its sequence, what was not is there once at most, and after
+// everyone has tried again with the same keys, everything is there once.
+func TestCrashUnderParallelAppends(t *testing.T) {
+	for seed := range uint64(tier.Pick(30, 300, 20000)) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		k := 2 + rng.IntN(12)
+		m := kv.NewMem()
+		m.Fault = func(n int) kv.Fault {
+			if n == k {
+				return kv.Lost + kv.Fault(seed%2)
+			}
+			return kv.None
+		}
+		type place struct {
+			track Track
+			seq   Seq
+		}
+		var mu sync.Mutex
+		acked := map[place]string{}
+		const callers, each = 8, 6
+		try := func(l *Log, c, i int) {
+			name := fmt.Sprintf("%d.%d", c, i)
+			a, err := l.put(t, fmt.Sprint("t", c%2), name+"a|"+name+"a", name+"b|"+name+"b")
+			if err != nil || a.Accepted == 0 {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			acked[place{a.Track, a.First}] = name + "a"
+			acked[place{a.Track, a.Last}] = name + "b"
+		}
+		l := mustOpen(t, m, testConfig())
+		var wg sync.WaitGroup
+		for c := range callers {
+			wg.Go(func() {
+				for i := range each {
+					try(l, c, i)
+				}
+			})
+		}
+		wg.Wait()
+		l = mustOpen(t, m.Crash(rng), testConfig())
+		there := func() map[string]int {
+			n := map[string]int{}
+			for _, i := range l.Tracks() {
+				for j, p := range payloads(t, l, i.Track) {
+					n[p]++
+					if want, ok := acked[place{i.Track, i.Low + Seq(j)}]; ok && want != p {
+						t.Fatalf("seed %d: %s is where %s was acked", seed, p, want)
+					}
+				}
+			}
+			return n
+		}
+		now := there()
+		for at, p := range acked {
+			if now[p] != 1 {
+				t.Fatalf("seed %d: acked %s at %v is there %d times", seed, p, at, now[p])
+			}
+		}
+		for c := range callers {
+			for i := range each {
+				try(l, c, i)
+			}
+		}
+		now = there()
+		if len(now) != callers*each*2 {
+			t.Fatalf("seed %d: %d events, want %d", seed, len(now), callers*each*2)
+		}
+		for p, n := range now {
+			if n != 1 {
+				t.Fatalf("seed %d: %s is there %d times", seed, p, n)
+			}
+		}
+		checkDedup(t, l)
 	}
 }

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -307,5 +308,34 @@ func TestPhases(t *testing.T) {
 	}
 	if want := []string{"appendtrue", "appendfalse", "trimtrue", "trimfalse"}; !slices.Equal(seen, want) {
 		t.Errorf("saw %v", seen)
+	}
+}
+
+// What the log holds in memory does not grow with what it holds on the disk.
+func TestMemoryDoesNotGrowWithTheBacklog(t *testing.T) {
+	c := testConfig()
+	c.MaxBytes, c.MaxTableBytes, c.zoneBytes = 1<<30, 1<<29, 0
+	l := mustOpen(t, &sink{Mem: kv.NewMem()}, c)
+	rng := rand.New(rand.NewPCG(7, 7))
+	fill := func() {
+		for range 5000 {
+			mustPut(t, l, "t", noise(rng, 500))
+		}
+	}
+	heap := func() uint64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	fill()
+	before := heap()
+	fill()
+	fill()
+	if after := heap(); after > before+1<<19 {
+		t.Errorf("%d bytes more for 5 MB more backlog", after-before)
+	}
+	if s := l.Stats(); s.TailBytes > c.TailBytes || s.LiveBytes < 5<<20 {
+		t.Errorf("stats %+v", s)
 	}
 }

@@ -37,7 +37,7 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// MaxMemory is the most that RocksDB holds: the write buffers while as many again wait to be written out, and the cache.
+// MaxMemory is the most that RocksDB holds: every buffer of every family full, which is twice WriteBufferBytes, and the cache.
 func (c Config) MaxMemory() int64 { return 2*c.WriteBufferBytes + c.CacheBytes }
 
 // The info log is for people who look into an incident: warnings only, a few small files.
@@ -106,7 +106,7 @@ func (o *openOptions) family(c Config, f kv.Family) (*grocksdb.Options, *grocksd
 		// Keys rise and are never deleted one by one: each file moves from level 0 to 1 by renaming it in the manifest, and is
 		// dropped whole. Blocks come compressed. level 0 files can't be dropped, so they must not linger there.
 		opts.SetWriteBufferSize(uint64(c.WriteBufferBytes / 3))
-		opts.SetMaxWriteBufferNumber(4)
+		opts.SetMaxWriteBufferNumber(3)
 		opts.SetCompression(grocksdb.NoCompression)
 		opts.SetLevel0FileNumCompactionTrigger(1)
 		opts.SetMaxBytesForLevelBase(levelBytes)

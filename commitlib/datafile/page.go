@@ -70,6 +70,8 @@ func (c *chunk) dataPage(rows int, encoding format.Encoding, b bounds) error {
 			Encoding:                encoding,
 			DefinitionLevelEncoding: format.RLE,
 			RepetitionLevelEncoding: format.RLE,
+			// parquet-go writes the count also where it is not set: as 0, which a reader may believe.
+			Statistics: format.Statistics{NullCount: int64(b.nulls)},
 		}),
 	}
 	size, err := c.page(&h, encoding)

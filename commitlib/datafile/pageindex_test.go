@@ -96,6 +96,19 @@ func TestPageIndex(t *testing.T) {
 					if size := rawBytes(b, lo, hi, c); size > small.PageBytes && hi-lo > 1 && !v.Const && chunk.MetaData.DictionaryPageOffset == 0 {
 						t.Fatalf("seed %d: page of %d bytes in %d rows", seed, size, hi-lo)
 					}
+					var h format.PageHeader
+					if err := decodeThrift(buf.Bytes()[at.Offset:], &h); err != nil {
+						t.Fatal(err)
+					}
+					nulls := int64(0)
+					for row := lo; row < hi; row++ {
+						if v.Null(row) {
+							nulls++
+						}
+					}
+					if got := h.DataPageHeader.V.Statistics.NullCount; got != nulls {
+						t.Fatalf("seed %d: the header of a page with %d nulls says %d", seed, nulls, got)
+					}
 					if chunk.ColumnIndexOffset != 0 {
 						checkPage(t, index, p, b, c, lo, hi)
 					}

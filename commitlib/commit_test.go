@@ -394,7 +394,32 @@ func TestClockRunsWhileTheMachineSleeps(t *testing.T) {
 	}
 }
 
-// TestUnknownSwapWaitsForALoad: while nothing can be loaded nothing can be said, however long; the context ends it.
+// TestUnknownSwapGivesWay: ingestd's own committer has no deadline, and a table that cannot be loaded for good must not keep a worker
+// from the other tables: the next delivery looks again.
+func TestUnknownSwapGivesWay(t *testing.T) {
+	w := newWorld(t)
+	began, down := w.clock(), false
+	w.store.SetFault(func(c objstore.Call) objstore.Fault {
+		if strings.HasSuffix(c.Key, "/v2.metadata.json") && c.Op == objstore.OpPut {
+			down = true
+			return objstore.Fault{Applied: true}
+		}
+		if w.clock().Sub(began) > time.Hour {
+			t.Fatal("still loading after an hour")
+		}
+		if down {
+			return objstore.Fault{Err: errBroken}
+		}
+		return objstore.Fault{}
+	})
+	r := w.request(w.log(), 1, 1)
+	w.commit(w.committer(), undecided, r)
+	w.store.SetFault(nil)
+	w.commit(w.committer(), skipped, r)
+	w.holds(map[uuid.UUID]Seq{r.Log: 1})
+}
+
+// TestUnknownSwapWaitsForALoad: while nothing can be loaded nothing can be said; the context ends it.
 func TestUnknownSwapWaitsForALoad(t *testing.T) {
 	for _, outage := range []int{30, 1 << 30} {
 		w := newWorld(t)

@@ -12,9 +12,13 @@ import (
 	"firn/commitlib/safeguard"
 )
 
-// loadTries bounds how often one load is tried before its requests go back to their queue. After an unknown
-// outcome there is no bound but the context: only a load can tell what happened.
-const loadTries = 3
+// loadTries bounds how often one load is tried before its requests go back to their queue, and unknownLoadTries does so after
+// an unknown outcome: one to two minutes with the default back-off, since only a load can tell what happened. The next delivery's
+// can as well, so that a table which cannot be loaded does not keep a worker without a deadline for good.
+const (
+	loadTries        = 3
+	unknownLoadTries = 40
+)
 
 // load sees to it that r.parent is a state worth planning on: the one at hand, or a newly loaded one. Where the catalog
 // has no table to plan on r.parent is nil and r.absent says why. Its error means that the state cannot be known now.
@@ -22,12 +26,16 @@ func (r *run) load(ctx context.Context) error {
 	if r.parent != nil && !r.outdated {
 		return nil
 	}
+	most := loadTries
+	if len(r.tries) > 0 {
+		most = unknownLoadTries
+	}
 	for failed := 1; ; failed++ {
 		err := r.loadOnce(ctx)
 		if err == nil {
 			return nil
 		}
-		if failed >= loadTries && len(r.tries) == 0 {
+		if failed >= most {
 			return errors.Join(err, r.failure)
 		}
 		r.cfg.Log.Info("load did not succeed", "table", r.id.String(), "try", failed, "err", err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"firn/commitlib/iceberg"
 )
@@ -176,6 +177,7 @@ func (v *Vector) Append(src *Vector, lo, hi int) error {
 		}
 		shift := uint32(len(v.Data)) - src.start(lo) // wraps around: only sums are used
 		v.Data = append(v.Data, span...)
+		v.Ends = slices.Grow(v.Ends, hi-lo)
 		for _, end := range src.Ends[lo:hi] {
 			v.Ends = append(v.Ends, end+shift)
 		}

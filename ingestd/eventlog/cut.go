@@ -166,7 +166,7 @@ func (l *Log) SetCommitted(t Track, mark Seq) error {
 			n.oldestPending = n.oldestUncommitted
 		}
 		for _, c := range cuts {
-			if c.Last <= mark {
+			if c.Last <= mark && !safeguard.Off(safeguard.ReadBackKept) { // else a restart would find a cut that follows nothing
 				w.batch.Delete(kv.Meta, cutKey(t, c.First))
 			}
 		}

@@ -219,7 +219,11 @@ func TestFullDiskIsNotFatal(t *testing.T) {
 		t.Errorf("track %+v", i)
 	}
 	_ = l.Close()
+	before := l
 	l = mustOpen(t, m.Crash(rand.New(rand.NewPCG(1, 1))), testConfig())
+	if l.space.head != before.space.head || l.space.live != before.space.live || l.dedup != before.dedup {
+		t.Errorf("the count of space is off: head %d, live %d; after a restart %d, %d", before.space.head, before.space.live, l.space.head, l.space.live)
+	}
 	if got := payloads(t, l, a.Track); !slices.Equal(got, []string{"a", "b", "c", "d"}) {
 		t.Errorf("read %q", got)
 	}

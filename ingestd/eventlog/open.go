@@ -149,12 +149,15 @@ func (l *Log) recoverTrack(t *track) error {
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrDamaged, err)
 	}
+	if safeguard.Off(safeguard.ReadBackKept) {
+		s.committed = max(s.committed, s.low-1)
+	}
 	s.cut = s.committed
 	for _, c := range cuts {
 		if c.Last <= s.committed {
 			continue
 		}
-		if c.First > s.cut+1 || c.Last <= s.cut {
+		if (c.First > s.cut+1 || c.Last <= s.cut) && !safeguard.Off(safeguard.ReadBackKept) {
 			return fmt.Errorf("%w: segment [%d, %d] does not follow %d", ErrDamaged, c.First, c.Last, s.cut)
 		}
 		s.cut = c.Last
@@ -162,10 +165,6 @@ func (l *Log) recoverTrack(t *track) error {
 	ends, err := l.recoverIndex(t)
 	if err != nil {
 		return err
-	}
-	if safeguard.Off(safeguard.ReadBackKept) {
-		s.committed = max(s.committed, s.low-1)
-		s.cut = max(s.cut, s.committed)
 	}
 	if s.low == 0 || s.low > s.committed+1 || s.cut > s.high {
 		return fmt.Errorf("%w: low %d, committed %d, cut %d, high %d: events up to the highest of them were there once",

@@ -65,6 +65,15 @@ func TestTrimFreesDisk(t *testing.T) {
 	if left := blockBytes(t, m); left > full.LiveBytes/2 { // the twin leaves every fourth key
 		t.Errorf("%d of %d bytes are left in the store", left, full.LiveBytes)
 	}
+	again := mustOpen(t, m.Copy(), testConfig())
+	if err := m.Iterate(kv.Blocks, nil, nil, true, func(k, _ []byte) error {
+		if pos, _ := keyPosition(k); again.space.head <= pos {
+			t.Errorf("the next position is %d, a dead block lies at %d", again.space.head, pos)
+		}
+		return kv.ErrStop
+	}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := l.Span(id, 1, 1); err == nil {
 		t.Error("measured what was trimmed")
 	}

@@ -3,6 +3,7 @@ package commitlib
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"firn/commitlib/catalog"
 	"firn/commitlib/iceberg"
@@ -84,7 +85,7 @@ func checkReadable(schema, current *iceberg.Schema) string {
 // widened lists the type promotions of the specification that a type which Firn writes can undergo.
 func widened(from, to iceberg.Type) bool { return from == iceberg.Int && to == iceberg.Long }
 
-// checkValues keeps a request with partition values or bounds of the wrong form from failing the commit of others,
+// checkValues keeps a request with partition values, counts or bounds of the wrong form from failing the commit of others,
 // or every reader after it.
 func checkValues(schema *iceberg.Schema, spec *iceberg.PartitionSpec, files []iceberg.DataFile) string {
 	types := make([]iceberg.Type, len(spec.Fields))
@@ -111,6 +112,16 @@ func checkValues(schema *iceberg.Schema, spec *iceberg.PartitionSpec, files []ic
 			if v != nil && !wellFormed(types[j], v) {
 				return fmt.Sprintf("file %q: partition value %d is not of type %s", f.Path, j, types[j])
 			}
+		}
+		for _, counts := range []map[int]int64{f.ColumnSizes, f.ValueCounts, f.NullValueCounts} {
+			for id := range counts {
+				if _, ok := columns[id]; !ok {
+					return fmt.Sprintf("file %q: count of column %d, which the files lack", f.Path, id)
+				}
+			}
+		}
+		if f.SortOrderID < 0 || f.SortOrderID > math.MaxInt32 {
+			return fmt.Sprintf("file %q: sort order %d is beyond 32 bits", f.Path, f.SortOrderID)
 		}
 		for _, bounds := range []map[int][]byte{f.LowerBounds, f.UpperBounds} {
 			for id, v := range bounds {

@@ -305,6 +305,8 @@ func TestRequestThatMeansAnotherTableIsRejected(t *testing.T) {
 	f("has 2 partition values", func(r *Request) { r.Files[0].Partition = [][]byte{nil, nil} })
 	f("partition value 0", func(r *Request) { r.Files[0].Partition = [][]byte{{1, 2, 3}} })
 	f("bound of column 2", func(r *Request) { r.Files[0].UpperBounds[2] = []byte{1} })
+	f("count of column 4294967297", func(r *Request) { r.Files[0].ValueCounts = map[int]int64{1<<32 + 1: 5} })
+	f("sort order 4294967296", func(r *Request) { r.Files[0].SortOrderID = 1 << 32 })
 	f("bound of column 99", func(r *Request) { r.Files[0].LowerBounds[99] = []byte{1} })
 }
 

@@ -73,6 +73,9 @@ func checkReadable(schema, current *iceberg.Schema) string {
 		if now.Type != f.Type && !widened(f.Type, now.Type) {
 			return fmt.Sprintf("column %q (id %d) is %s in the files and %s in the table", f.Name, f.ID, f.Type, now.Type)
 		}
+		if now.Required && !f.Required {
+			return fmt.Sprintf("column %q (id %d) is required in the table, and the files may hold nulls", f.Name, f.ID)
+		}
 	}
 	for _, f := range current.Fields {
 		if _, ok := schema.FieldByID(f.ID); !ok && f.Required {

@@ -85,6 +85,9 @@ func TestChangedTableStopsBeforeHarm(t *testing.T) {
 		{"column retyped", nil, `"payload" (id 7) is string in the files and binary`, func(w *world, _ *twin.Foreign, _ string) {
 			w.evolve(func(s *iceberg.Schema) { s.Fields[6].Type = iceberg.Binary })
 		}},
+		{"column required", nil, `"idempotency_key" (id 6) is required in the table`, func(w *world, _ *twin.Foreign, _ string) {
+			w.evolve(func(s *iceberg.Schema) { s.Fields[5].Required = true })
+		}},
 		{"required column added", nil, `requires column "more"`, func(w *world, _ *twin.Foreign, _ string) {
 			w.evolve(func(s *iceberg.Schema) {
 				s.Fields = append(s.Fields, iceberg.Field{ID: 8, Name: "more", Type: iceberg.Long, Required: true})

@@ -36,6 +36,9 @@ import (
 // Dir keeps no checksum: Head reads the object to make one, at about the speed of the disk. ReadAt and List do not, and List
 // holds the names of one folder at a time. Delete is not synced, so that a power cut can bring an object back: delete it again.
 // It leaves empty folders behind, which Folders shows and nothing else does.
+//
+// A store whose directory vanishes while it is open (a lost mount, a folder that was moved away) is no empty store: callers would
+// make tables anew in it. So nothing is called absent unless <root>/.firn-tmp is there, and only opening makes directories.
 type Dir struct {
 	root    string
 	temp    string
@@ -174,6 +177,27 @@ func (d *Dir) Delete(ctx context.Context, keys ...string) error {
 		d.durable.forget(key)
 	}
 	return errors.Join(failed...)
+}
+
+// present says whether the store's directory is still the one that was opened. A mount point that lost its mount is there, and empty:
+// the folder of temporary files tells.
+func (d *Dir) present() error {
+	_, err := d.sys.stat(d.temp)
+	if isAbsent(err) {
+		return fmt.Errorf("the store directory %s is gone, or is another one (its %s is missing): mount it or move it back", d.root, tempFolder)
+	}
+	if err != nil {
+		return explain(err)
+	}
+	return nil
+}
+
+// absent is the answer that there is no object, if that can be told.
+func (d *Dir) absent() error {
+	if err := d.present(); err != nil {
+		return err
+	}
+	return ErrNotExist
 }
 
 func (d *Dir) path(key string) string { return d.root + "/" + key }

@@ -121,6 +121,69 @@ func TestDirRoot(t *testing.T) {
 	}
 }
 
+// TestDirVanished moves the directory away under an open store, as a lost mount does, and leaves nothing or an empty mount point: no
+// object may be called absent then, no listing empty, and no write may make the directory anew.
+func TestDirVanished(t *testing.T) {
+	f := func(mountPoint bool) {
+		root := filepath.Join(t.TempDir(), "store")
+		d := openDir(t, root)
+		if _, err := d.Put(t.Context(), "default/clicks/v1", []byte("1"), absent); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(root, root+"2"); err != nil {
+			t.Fatal(err)
+		}
+		if mountPoint {
+			if err := os.Mkdir(root, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		check := func(call string, err error) {
+			t.Helper()
+			if err == nil || errors.Is(err, objstore.ErrNotExist) || errors.Is(err, objstore.ErrPrecondition) || !strings.Contains(err.Error(), root) {
+				t.Errorf("%s (mount point %v): %v, want an error that names %s", call, mountPoint, err, root)
+			}
+		}
+		none := func(objstore.Info) error { return nil }
+		_, _, err := d.Get(t.Context(), "default/clicks/v1")
+		check("get", err)
+		_, err = d.Head(t.Context(), "default/clicks/v2")
+		check("head", err)
+		_, err = d.ReadAt(t.Context(), "default/clicks/v1", make([]byte, 1), 0)
+		check("read", err)
+		for _, prefix := range []string{"", "default/", "default/clicks/v"} {
+			check("list "+prefix, d.List(t.Context(), prefix, none))
+		}
+		for _, prefix := range []string{"", "default/"} {
+			check("folders "+prefix, d.Folders(t.Context(), prefix, func(string) error { return nil }))
+		}
+		for _, cond := range []objstore.Condition{{}, absent, {ETag: "x"}} {
+			_, err = d.Put(t.Context(), "default/clicks/v2", []byte("2"), cond)
+			check("put", err)
+			_, err = d.Put(t.Context(), "new", []byte("2"), cond)
+			check("put", err)
+		}
+		check("delete", d.Delete(t.Context(), "default/clicks/v1"))
+		if left, err := os.ReadDir(root); len(left) > 0 || (err == nil) != mountPoint {
+			t.Errorf("the directory was made anew: %v, %v", left, err)
+		}
+
+		if mountPoint {
+			if err := os.Remove(root); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Rename(root+"2", root); err != nil {
+			t.Fatal(err)
+		}
+		if body, _, err := d.Get(t.Context(), "default/clicks/v1"); err != nil || string(body) != "1" {
+			t.Errorf("back again: %q, %v", body, err)
+		}
+	}
+	f(false)
+	f(true)
+}
+
 // TestDirLinkedFolder: an operator moved a table to another folder of the same file system and left a symbolic link.
 func TestDirLinkedFolder(t *testing.T) {
 	root, elsewhere := t.TempDir(), t.TempDir()

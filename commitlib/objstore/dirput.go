@@ -28,6 +28,9 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte, cond Condition) 
 }
 
 func (d *Dir) put(ctx context.Context, key string, body []byte, cond Condition) (Info, error) {
+	if err := d.present(); err != nil { // before folders are made under a mount point that lost its mount
+		return Info{}, err
+	}
 	if err := d.refuseEarly(key, cond); err != nil {
 		return Info{}, err
 	}
@@ -98,8 +101,8 @@ func (d *Dir) writeTemp(body []byte) (string, stat, error) {
 	name := d.tempName()
 	f, err := d.sys.create(name)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", stat{}, fmt.Errorf("%w: the store's folder %s was removed under it; start again", err, d.temp)
+		if gone := d.present(); gone != nil {
+			err = gone
 		}
 		return "", stat{}, err
 	}

@@ -108,7 +108,7 @@ func (d *Dir) openObject(ctx context.Context, key string) (file, stat, error) {
 	}
 	f, err := d.sys.open(d.path(key))
 	if isAbsent(err) {
-		return nil, stat{}, ErrNotExist
+		return nil, stat{}, d.absent()
 	}
 	if err != nil {
 		return nil, stat{}, explain(err)
@@ -198,10 +198,15 @@ func (d *Dir) sorted(folder string) ([]entry, error) {
 	}
 	entries, err := d.sys.readDir(d.path(folder))
 	if isAbsent(err) {
-		return nil, nil
+		return nil, d.present()
 	}
 	if err != nil {
 		return nil, explain(err)
+	}
+	if len(entries) == 0 {
+		if err := d.present(); err != nil {
+			return nil, err
+		}
 	}
 	entries = slices.DeleteFunc(entries, func(e entry) bool { return checkKey(folder+e.name) != nil })
 	for i, e := range entries {
@@ -216,7 +221,7 @@ func (d *Dir) sorted(folder string) ([]entry, error) {
 func (d *Dir) listObject(key, prefix string, fn func(Info) error) error {
 	st, err := d.sys.stat(d.path(key))
 	if isAbsent(err) {
-		return nil // deleted since its folder was read
+		return d.present() // deleted since its folder was read
 	}
 	if err != nil {
 		return fmt.Errorf("list %q: %w", prefix, explain(err))

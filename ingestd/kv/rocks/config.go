@@ -51,6 +51,8 @@ const (
 	manifestBytes = 4 << 20
 	// bloomBits per key for the one family that is asked for keys it mostly lacks: 1 % false positives.
 	bloomBits = 10
+	// memtableBloom is the share of that family's write buffer that goes to a filter over it: most lookups then need not search it.
+	memtableBloom = 0.05
 	// fileBytes of the sorted files that compaction of the small families writes.
 	fileBytes = 8 << 20
 	// levelBytes is where a level of Blocks overflows into the next: never, so that a file moves once, from level 0 to 1.
@@ -113,6 +115,8 @@ func (o *openOptions) family(c Config, f kv.Family) (*grocksdb.Options, *grocksd
 		opts.SetTargetFileSizeBase(uint64(c.WriteBufferBytes))
 	case kv.Dedup:
 		t.SetFilterPolicy(grocksdb.NewBloomFilterFull(bloomBits))
+		opts.SetMemtableWholeKeyFiltering(true)
+		opts.SetMemTablePrefixBloomSizeRatio(memtableBloom)
 		fallthrough
 	default:
 		opts.SetWriteBufferSize(uint64(c.WriteBufferBytes / 8))

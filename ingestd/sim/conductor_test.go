@@ -171,6 +171,9 @@ func (w *world) revive() {
 // settled reports whether every track is committed or stopped.
 func (w *world) settled() bool {
 	for _, n := range w.nodes {
+		if !n.opened() {
+			continue
+		}
 		for _, ts := range n.ship.Statuses() {
 			for _, tr := range ts.Tracks {
 				if tr.Backlog > 0 && tr.Stop == nil {

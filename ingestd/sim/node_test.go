@@ -174,6 +174,9 @@ func (n *node) crash() {
 
 func (n *node) up() bool { return n.alive() && !n.dead }
 
+// opened reports whether the directory could be opened; that it could not is a violation.
+func (n *node) opened() bool { return n.ship != nil }
+
 // append sends a batch to a table and notes what became of it.
 func (n *node) append(t *table, count int) {
 	w := n.w

@@ -158,13 +158,17 @@ func (w *world) lowerWatermarks(t *table, ct *catalog.Table) {
 	if len(t.values) == 0 {
 		return
 	}
-	old := t.values[w.plan.IntN(len(t.values))]
+	old := t.values[max(w.plan.IntN(len(t.values)), w.plan.IntN(len(t.values)))]
 	if old == saved {
 		return
 	}
-	lowered := with(ct, old)
-	traced := w.traced(lowered)
-	if !traced && (w.copies || !w.atRest(t, ct, lowered)) {
+	traced := w.traced(with(ct, old))
+	if !w.copies && w.atRest(t, ct, with(ct, old)) {
+		if w.plan.IntN(4) > 0 {
+			w.forgetTraces(t)
+			traced = w.traced(with(w.peek(t), old))
+		}
+	} else if !traced {
 		return
 	}
 	w.step("user: set the watermarks of %s back (a retained summary tells: %v)", t.id.Name, traced)
@@ -172,6 +176,17 @@ func (w *world) lowerWatermarks(t *table, ct *catalog.Table) {
 		return
 	}
 	t.hurt(damage{"the watermarks", func() bool { return w.raiseWatermarks(t, old, saved) }}, ship.WatermarkBack)
+}
+
+// forgetTraces leaves no snapshot of Firn's on the table: another engine's is the newest, and all others have expired.
+func (w *world) forgetTraces(t *table) {
+	_, err := w.foreign().Append(context.Background(), t.id)
+	if err == nil {
+		_, err = w.foreign().ExpireSnapshots(context.Background(), t.id, 1)
+	}
+	if err != nil {
+		w.bad("%s: append and expire: %v", t.id.Name, err)
+	}
 }
 
 // traced reports whether a retained snapshot names more than the table's watermarks do.

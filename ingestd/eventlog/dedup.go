@@ -169,6 +169,13 @@ func (w *writer) setDedup(n int64) {
 	w.batch.Put(kv.Meta, []byte(metaDedupBytes), binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
+// Remembers reports whether idempotency keys are remembered: a later Trim has them to forget, even if nothing is appended until then.
+func (l *Log) Remembers() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.dedup > 0
+}
+
 // maxExpired is how many keys one change forgets, at about 5 µs each: appends wait behind it.
 const maxExpired = 1000
 

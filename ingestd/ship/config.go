@@ -60,7 +60,8 @@ type Config struct {
 	// RecheckStopped is how often the reason of a stop is looked at again.
 	RecheckStopped time.Duration
 
-	// TrimEvery is the least time between two trims of the log while commits go on, and TrimIdle while only hot retention passes.
+	// TrimEvery is the least time between two trims of the log while commits go on, and TrimIdle while only hot retention and the
+	// window of idempotency keys pass.
 	TrimEvery time.Duration
 	TrimIdle  time.Duration
 

@@ -67,7 +67,7 @@ func (s *Shipper) placeLocked(t *track, now time.Time) {
 
 // scanLocked takes up what the log has: new tracks, and new events of known ones.
 func (s *Shipper) scanLocked(now time.Time) {
-	retained := false
+	retained := s.Log.Remembers()
 	for _, info := range s.Log.Tracks() {
 		retained = retained || info.Low <= info.Committed
 		t, ok := s.tracks[info.Track]
@@ -206,7 +206,7 @@ func (s *Shipper) NextDue() (time.Time, bool) {
 	return due, !due.Equal(never)
 }
 
-// trim lets the log drop what is committed and past its hot retention.
+// trim lets the log drop what is committed and past its hot retention, and idempotency keys past their window.
 func (s *Shipper) trim() {
 	err := s.Log.Trim(time.Now(), func(t eventlog.Table) time.Duration {
 		if known, ok := s.Registry.Get(t.Name); ok {
@@ -217,7 +217,7 @@ func (s *Shipper) trim() {
 	if err != nil && !s.broken(err) {
 		s.cfg.Logger.Warn("trimming the log did not work; it is tried again", "error", err)
 	}
-	retained := false
+	retained := s.Log.Remembers() // a full budget of keys refuses what would bring the next commit, and with it the next trim
 	for _, info := range s.Log.Tracks() {
 		retained = retained || info.Low <= info.Committed
 	}

@@ -1,11 +1,13 @@
 package ship
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"firn/commitlib/column"
 	"firn/commitlib/iceberg"
+	"firn/commitlib/objstore"
 	"firn/ingestd/event"
 	"firn/ingestd/eventlog"
 	"firn/ingestd/kv"
@@ -44,6 +46,45 @@ func TestKeysAreForgottenWhileIdle(t *testing.T) {
 		time.Sleep(eventlog.DefaultDedupWindow + time.Minute)
 		if held := n.log.Stats().DedupBytes; held != 0 {
 			t.Errorf("keys of %d bytes are remembered a minute after their window", held)
+		}
+	})
+}
+
+// A table whose turn at the encoder came and that did not need it passes it on: the tables behind it must not wait for ever.
+func TestAnUnusedEncoderIsPassedOn(t *testing.T) {
+	bubble(t, func(w *world) {
+		t := w.T
+		w.cfg.RetryMin, w.cfg.RetryMax = time.Hour, time.Hour
+		n, err := w.open(kv.NewMem())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.close()
+		s := n.shipper
+		n.mustAppend("first", some(3)...)
+		n.mustAppend("second", some(3)...)
+		busy := <-s.stagers // as another table's turn holds it
+		time.Sleep(time.Minute)
+		if _, err := s.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		if len(s.waiting) != 2 {
+			t.Fatalf("%d tables wait for the encoder, want 2", len(s.waiting))
+		}
+		head, behind := s.waiting[0], s.waiting[1]
+		head.read = false // it has the watermark to read back, and cannot
+		s.mu.Unlock()
+		w.store.SetFault(func(objstore.Call) objstore.Fault { return objstore.Fault{Err: errors.New("unreachable")} })
+		s.giveBackStager(busy)
+		if _, err := s.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		waits := behind.waiting
+		s.mu.Unlock()
+		if waits {
+			t.Error("the encoder is free, and the second table still waits for it")
 		}
 	})
 }

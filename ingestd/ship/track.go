@@ -24,6 +24,7 @@ type track struct {
 	busy    bool // a turn is under way
 	poked   bool // read the watermark back soon
 	waiting bool // for a stager
+	woken   bool // from waiting, and has not had its turn since
 	target  eventlog.Seq
 	stop    *Stop // nil: not stopped
 	recheck time.Time

@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"firn/ingestd/eventlog"
@@ -39,6 +40,8 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 	t.view = view{inFlight: t.inFlight(), unsent: len(t.segs) - t.inFlight(), stalled: t.stalled, staged: t.staged()}
 	s.movedLocked()
 	s.placeLocked(t, now)
+	t.woken = false
+	s.wakeWaitingLocked(now)
 }
 
 // settleLocked notes how a turn ended.
@@ -236,25 +239,49 @@ func (s *Shipper) withStager(t *track, fn func(*stager) error) error {
 		case st = <-s.stagers:
 			s.mu.Unlock()
 		default:
-			if !t.waiting {
-				t.waiting = true
-				s.waiting = append(s.waiting, t)
-			}
+			s.waitLocked(t)
 			s.mu.Unlock()
 			return nil
 		}
 	}
 	err := fn(st)
+	s.giveBackStager(st)
+	return err
+}
+
+func (s *Shipper) giveBackStager(st *stager) {
 	st.shrink(s.cfg)
 	s.mu.Lock()
 	s.stagers <- st
-	if len(s.waiting) > 0 {
-		next := s.waiting[0]
-		s.waiting = append(s.waiting[:0], s.waiting[1:]...)
-		next.waiting = false
-		s.placeLocked(next, time.Now())
-	}
+	s.wakeWaitingLocked(time.Now())
 	s.mu.Unlock()
 	s.wakeUp()
-	return err
+}
+
+// waitLocked puts t behind those that wait for a stager; one that was woken and came too late keeps its place in front.
+func (s *Shipper) waitLocked(t *track) {
+	switch {
+	case t.waiting:
+		return
+	case t.woken:
+		s.waiting = slices.Insert(s.waiting, 0, t)
+	default:
+		s.waiting = append(s.waiting, t)
+	}
+	t.waiting = true
+}
+
+// wakeWaitingLocked lets the first of those that wait have its turn if a stager is free. One that is not due now (it backs off, or has
+// nothing left) is passed over: it asks again when it is. The end of each turn calls it, so that a turn which did not need
+// its stager passes it on.
+func (s *Shipper) wakeWaitingLocked(now time.Time) {
+	for len(s.stagers) > 0 && len(s.waiting) > 0 {
+		next := s.waiting[0]
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+		next.waiting, next.woken = false, true
+		s.placeLocked(next, now)
+		if next.busy || next.place >= 0 && !next.due.After(now) {
+			return
+		}
+	}
 }

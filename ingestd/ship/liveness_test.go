@@ -88,3 +88,22 @@ func TestAnUnusedEncoderIsPassedOn(t *testing.T) {
 		}
 	})
 }
+
+// A segment is bounded in rows too: in memory an event of one byte takes many times what the log counts of it.
+func TestSegmentsOfTinyEventsAreBoundedInRows(t *testing.T) {
+	bubble(t, func(w *world) {
+		t := w.T
+		w.cfg.MaxSegmentBytes = minSegmentRows * rowBytes
+		n := w.start(kv.NewMem())
+		defer n.close()
+		tiny := make([]ev, 20_000)
+		for i := range tiny {
+			tiny[i] = ev{at: time.Now(), payload: "x"}
+		}
+		n.mustAppend("clicks", tiny...)
+		n.mustDrain(time.Minute)
+		if got := n.shipper.Stats().SegmentsCut; got != 5 {
+			t.Errorf("%d segments were cut of 20,000 events, want 5 of at most 4,096", got)
+		}
+	})
+}

@@ -199,7 +199,7 @@ func (s *Shipper) cut(ctx context.Context, t *track) error {
 	if err != nil {
 		return err
 	}
-	last := span.Last
+	last := min(span.Last, span.First+s.maxSegmentRows()-1)
 	if t.maxRows > 0 {
 		last = min(last, span.First+t.maxRows-1)
 	}
@@ -214,6 +214,17 @@ func (s *Shipper) cut(ctx context.Context, t *track) error {
 	t.segs = append(t.segs, segment{Cut: c})
 	t.info.Cut = last
 	return nil
+}
+
+// rowBytes is what a row takes in memory at most beside its payload and key: log, sequence, ingest and event time, partition, and where payload
+// and key end. The log stores as little as two bytes of an event of one byte, and counts those; so rows are bounded as well as bytes.
+const rowBytes = 32
+
+// minSegmentRows keeps a segment of a few large batches whole where segments are small.
+const minSegmentRows = 4096
+
+func (s *Shipper) maxSegmentRows() eventlog.Seq {
+	return eventlog.Seq(max(s.cfg.MaxSegmentBytes/rowBytes, minSegmentRows))
 }
 
 // forgetFrom gives up the cuts from index i on, which are not sent, so that their events are cut anew.

@@ -44,6 +44,19 @@ type request struct {
 	done   chan struct{}
 }
 
+// keyWeight is what a key takes of a group beside its bytes: its record in the batch, its claim, and its place in the set of one request.
+const keyWeight = 160 // bytes
+
+// weight is what the request takes of MaxGroupBytes. Keys count apart from the block, where they compress: the group holds each about
+// three times.
+func (r *request) weight() int {
+	n := len(r.block)
+	if r.keys != nil {
+		n += 3*len(r.keys.Data) + keyWeight*r.rows
+	}
+	return n
+}
+
 // Append stores the batch's events behind all earlier ones of the table, all of them or none, and returns once they are
 // durable. Events whose idempotency key is known are not stored again. A *Refusal says that nothing was stored, and why; when ctx ends
 // while the append is with the writer the outcome is unknown, and a retry with idempotency keys finds out.

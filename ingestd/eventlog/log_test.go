@@ -158,6 +158,29 @@ func TestGroupIsBounded(t *testing.T) {
 	}
 }
 
+// Keys take a group's room as blocks do: a thousand small ones compress to little, and are records of their own in the batch.
+func TestGroupOfKeysIsBounded(t *testing.T) {
+	c := testConfig()
+	c.MaxGroupBytes = 32 << 10
+	s := &slowStore{kv.NewMem(), make(chan struct{}, 1000)}
+	s.gate <- struct{}{}
+	l := mustOpen(t, s, c)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		events := make([]string, 100)
+		for k := range events {
+			events[k] = fmt.Sprintf("key-%d|", 100*i+k)
+		}
+		wg.Go(func() { mustPut(t, l, "t", events...) })
+	}
+	settle(l)
+	close(s.gate)
+	wg.Wait()
+	if st := l.Stats(); st.GroupBytes/st.Groups > uint64(c.MaxGroupBytes) {
+		t.Errorf("%d groups of %d bytes, the bound is %d", st.Groups, st.GroupBytes/st.Groups, c.MaxGroupBytes)
+	}
+}
+
 func TestFailedWriteIsFatal(t *testing.T) {
 	for _, fault := range []kv.Fault{kv.Lost, kv.Unsure} {
 		m := kv.NewMem()

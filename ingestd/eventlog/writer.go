@@ -82,7 +82,7 @@ func (w *writer) gather() bool {
 				return true
 			}
 		case r := <-w.l.appends:
-			if size+len(r.block) > w.l.cfg.MaxGroupBytes {
+			if size+r.weight() > w.l.cfg.MaxGroupBytes {
 				w.held = r
 				return true
 			}
@@ -98,7 +98,7 @@ const maxGroupChanges = 64
 
 func (w *writer) take(r *request, size int) int {
 	w.group = append(w.group, r)
-	return size + len(r.block)
+	return size + r.weight()
 }
 
 // commit makes one group durable and answers its callers: steps 2 to 5 of the protocol.

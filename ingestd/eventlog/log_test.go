@@ -233,6 +233,9 @@ func TestFullDiskIsNotFatal(t *testing.T) {
 	if err := l.SetCommitted(a.Track, 1); !errors.Is(err, kv.ErrNoSpace) {
 		t.Errorf("watermark on a full disk: %v", err)
 	}
+	if err := l.PutMeta("table", []byte("x")); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("record of a new table on a full disk: %v", err)
+	}
 	full = false
 	b := mustPut(t, l, "t", "k2|c", "d")
 	if a.First != 1 || b.First != 3 || b.Accepted != 2 || b.Log != a.Log {

@@ -165,7 +165,7 @@ func (w *writer) fail(err error) {
 			r.result = Appended{}
 		}
 		for _, c := range w.published {
-			c.err = fmt.Errorf("write to event log: %w", err)
+			c.err = fmt.Errorf("write to event log: %w: %w", ErrDiskFull, err)
 		}
 		w.accepted = w.accepted[:0]
 		w.answerAll(&Refusal{ErrDiskFull, retryDisk})

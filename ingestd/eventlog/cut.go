@@ -13,7 +13,7 @@ import (
 type Cut struct {
 	First, Last      Seq
 	SchemaID, SpecID int
-	Attempt          int       // how often its request was sent
+	Attempt          int       // of its files' names: 0, then one more (-r1, -r2 …) each time that they had to take new ones
 	StagedAt         time.Time // when its files were last known to be in the store, to the millisecond; zero: never
 	Request          []byte    // the encoded commit request, once its files are staged
 }

@@ -304,7 +304,7 @@ func (p *parser) base64(v *vector, binary bool) *Error {
 	const hint = "send standard base64 with padding (RFC 4648, section 4)"
 	switch {
 	case !binary:
-		return p.fail(CodeNotBinary, at, "send payload, or make the table with payload binary", "payload_base64 for a table whose payload is text")
+		return p.fail(CodeNotBinary, at, "send payload, or make another table: PUT /tables/{table} with {\"payload\":\"binary\"} (payload is fixed when a table is made)", "payload_base64 for a table whose payload is text")
 	case p.peek() != '"':
 		return p.wrongType("payload_base64", "a string", hint)
 	}

@@ -303,15 +303,15 @@ func TestWindow(t *testing.T) {
 			t.Fatalf("%s: %v", ms, e)
 		}
 	}
-	f("1599999999999", "wider")
-	f("1800000000001", "wider")
+	f("1599999999999", "time_window_back")
+	f("1800000000001", "time_window_back")
 	f("1700000000", "looks like seconds")
 	f("1700000000000000", "looks like microseconds")
 	f("1700000000000000000", "looks like nanoseconds")
-	f("0", "wider")
-	f("-1", "wider")
-	f("99999999999999999999999999", "wider")
-	f("-99999999999999999999999999", "wider")
+	f("0", "time_window_back")
+	f("-1", "time_window_back")
+	f("99999999999999999999999999", "time_window_back")
+	f("-99999999999999999999999999", "time_window_back")
 }
 
 // TestNothingAllocated holds the promise of no allocation an event: none at all once the arenas have grown.

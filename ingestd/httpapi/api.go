@@ -45,7 +45,8 @@ type Log interface {
 type Registry interface {
 	Get(name string) (*registry.Table, bool)
 	Ensure(ctx context.Context, name string) (*registry.Table, error)
-	Put(ctx context.Context, name string, s registry.Settings) (t *registry.Table, created bool, err error)
+	Find(ctx context.Context, name string) (*registry.Table, error)
+	Put(ctx context.Context, name string, change registry.Change) (t *registry.Table, created bool, err error)
 	Delete(ctx context.Context, name string) error
 	List() []*registry.Table
 	Defaults() registry.Settings
@@ -246,7 +247,11 @@ func (a *API) route(name string, m methods) http.Handler {
 		case ok:
 			err = h(sw, r)
 		case m == nil:
-			err = newFault("unknown_route", "see ingestd/httpapi/API.md for the routes", "there is nothing at %s", clip(r.URL.Path))
+			hint := "see ingestd/httpapi/API.md for the routes"
+			if strings.HasPrefix(r.URL.Path, "/health") {
+				hint = "ask GET /health/live or GET /health/ready"
+			}
+			err = newFault("unknown_route", hint, "there is nothing at %s", clip(r.URL.Path))
 		default:
 			sw.Header().Set("Allow", strings.Join(allow, ", "))
 			err = newFault("method_not_allowed", "allowed are "+strings.Join(allow, ", "), "%s does not take %s", name, clip(r.Method))

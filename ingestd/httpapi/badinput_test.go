@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -201,6 +202,8 @@ func TestBadInput(t *testing.T) {
 		"partition=", "sequence=1", "sequence=0&log=" + log, "sequence=-1&log=" + log, "sequence=9223372036854775808&log=" + log, "log=x", "log=urn:uuid:" + log, "offset=3", "cursor=x&log=" + log, "cursor=a&limit=0", "%zz"} {
 		f("GET", "/tables/good?"+q, "", nil, 400, "invalid_parameter", -1, -1)
 	}
+	f("GET", "/tables/good?log="+uuid.NewString(), "", nil, 404, "unknown_log", -1, -1)
+	f("GET", "/tables/good?sequence=1&log="+uuid.NewString(), "", nil, 404, "unknown_log", -1, -1)
 	for _, c := range []string{"x", "====", "AAAA", strings.Repeat("A", 60), strings.Repeat("A", 100_00)} {
 		f("GET", "/tables/good?cursor="+c, "", nil, 400, "invalid_cursor", -1, -1)
 	}
@@ -217,16 +220,25 @@ func TestBadInput(t *testing.T) {
 		f("PUT", "/tables/unseen", body, []string{asJSON}, 400, code, -1, at)
 	}
 	put(`[]`, "wrong_type", 1)
-	put(`{"payload"`, "malformed_json", 10)
+	put(`{"payload"`, "truncated_json", 10)
+	put(`{`, "truncated_json", 1)
+	put(` `, "truncated_json", 1)
+	put(`{"payload" "text"}`, "malformed_json", 11)
 	put(`{"payload":"text"}{}`, "malformed_json", 18)
 	put(`{"Payload":"text"}`, "unknown_member", 10)
 	put(`{"payload":"text","payload":"text"}`, "duplicate_member", 27)
 	put("{\"payload\":\"\xff\"}", "invalid_utf8", 12)
 	put(`{"payload":"csv"}`, "invalid_settings", -1)
-	put(`{"cut_interval":10}`, "invalid_settings", -1)
+	put(`{"cut_interval":10}`, "invalid_settings", 16)
+	put(`{"payload": null}`, "invalid_settings", 12)
+	put(`{"partition_by":"hour"}`, "invalid_settings", 16)
+	put(`{"partition_by":[]}`, "invalid_settings", -1)
+	put(`{"partition_by":["hour","day"]}`, "invalid_settings", -1)
+	put(`{"table_retention":"30d"}`, "invalid_settings", -1)
+	put(`{"hot_retention":true}`, "invalid_settings", 17)
 	put(`{"cut_interval":"1ns"}`, "invalid_settings", -1)
 	put(`{"partition_by":["payload"]}`, "invalid_settings", -1)
-	put(`{"target_file_bytes":1e99}`, "invalid_settings", -1)
+	put(`{"target_file_bytes":1e99}`, "invalid_settings", 21)
 	put(`{"target_file_bytes":-1}`, "invalid_settings", -1)
 	f("PUT", "/tables/unseen", `{"x":"`+strings.Repeat("x", maxSettingsBytes)+`"}`, nil, 413, "body_too_large", -1, maxSettingsBytes)
 	f("PUT", "/tables/unseen", `{}`, []string{"Content-Type: text/plain"}, 415, "unsupported_content_type", -1, -1)
@@ -240,10 +252,58 @@ func TestHints(t *testing.T) {
 	if !strings.Contains(a.Error.Hint, "seconds") || !strings.Contains(a.Error.Message, "window") {
 		t.Fatalf("seconds for milliseconds are not named: %s", a.body)
 	}
-	a = s.do("PUT", "/tables/x", `{"payload":"binary"}`)
-	if a = s.do("PUT", "/tables/x", `{}`); !strings.Contains(a.Error.Message, "payload") {
-		t.Fatalf("the contradiction is not named: %s", a.body)
+	f := func(method, path, body, want string, headers ...string) {
+		t.Helper()
+		a := s.do(method, path, body, headers...)
+		told := a.Error.Message + "; " + a.Error.Hint
+		if !strings.Contains(told, want) {
+			t.Errorf("%s %s %s: %q is not in %s", method, path, body, want, told)
+		}
+		for _, inner := range []string{"Go ", "json:", "registry.", "%!"} {
+			if strings.Contains(told, inner) {
+				t.Errorf("%s %s %s: tells of the insides: %s", method, path, body, told)
+			}
+		}
 	}
+	s.do("PUT", "/tables/x", `{"payload":"binary"}`)
+	f("PUT", "/tables/x", `{"payload":"text"}`, "payload")
+	f("PUT", "/tables/x", `{"cut_interval":10}`, `cut_interval is 10: want text like "10s"`)
+	f("PUT", "/tables/x", `{"payload":["text"]}`, `want "text" or "binary"`)
+	f("PUT", "/tables/x", `{"target_file_bytes":"1"}`, "a whole number")
+	f("PUT", "/tables/x", `{"partition_by":[]}`, `["none"]`)
+	f("PUT", "/tables/x", `{"partition_by":["week"]}`, `"hour", "day", "month" and "none"`)
+	f("PUT", "/tables/x", `{"table_retention":"1d"}`, "removes nothing")
+	f("PUT", "/tables/x", `nonsense`, "RFC 8259", asJSON)
+	f("GET", "/health", "", "/health/ready")
+	f("GET", "/healthz", "", "/health/ready")
+	f("POST", "/tables/good/bulk", `{"a":1}{"a":2}`, "--data-binary", asNDJSON) // what curl -d makes of two lines
+	f("POST", "/tables/good", "x", "time_window_back", "X-Timestamp-Ms: 1")
+	f("GET", "/tables/x?log="+uuid.NewString(), "", "watermark")
+}
+
+// TestNearMisses refuses headers that would be ignored, and with them what their senders rely on; others are nobody's business.
+func TestNearMisses(t *testing.T) {
+	s := newStack(t, options{})
+	f := func(wrong, right string) {
+		t.Helper()
+		for path, typ := range map[string]string{"/tables/good": "text/plain", "/tables/good/bulk": "application/x-ndjson"} {
+			a := s.do("POST", path, "1", "Content-Type: "+typ, wrong+": 1")
+			s.want(a, 400, "invalid_header", -1, -1)
+			if !strings.Contains(a.Error.Hint, right) {
+				t.Errorf("%s: the hint is %q, want it to name %s", wrong, a.Error.Hint, right)
+			}
+		}
+	}
+	f("X-Timestamp", "X-Timestamp-Ms")
+	f("x-timestamp_ms", "X-Timestamp-Ms")
+	f("X-Idempotency-Key", "Idempotency-Key")
+	f("Idempotency_Key", "Idempotency-Key")
+	f("IdempotencyKey", "Idempotency-Key")
+	f("X-Partition-Id", "X-Partition")
+	if s.stored() != 0 {
+		t.Fatal("an event was stored")
+	}
+	s.ok(s.do("POST", "/tables/good", "x", "X-Request-Id: 1", "Idempotency-Key: k", "X-Partition: 1"))
 }
 
 // TestNoAutoCreate has tables made by PUT only.

@@ -86,7 +86,7 @@ func TestRefusals(t *testing.T) {
 		registry.ErrUnavailable: "catalog_unavailable", registry.ErrReplaced: "table_stopped", registry.ErrBadSettings: "invalid_settings",
 		&registry.RejectedError{Table: "t", Reason: "r"}: "table_rejected", &ship.Stop{Reason: ship.Rejected, Err: errors.New("x")}: "table_stopped",
 		ship.ErrNotStopped: "not_stopped", ship.ErrStillOpen: "log_still_open", ship.ErrCountDiffers: "count_differs",
-		eventlog.ErrTrimmed: "log_trimmed", eventlog.ErrUnknownTrack: "invalid_parameter",
+		eventlog.ErrUnknownTrack:               "invalid_parameter",
 		&event.Error{Code: event.CodeNoEvents}: event.CodeNoEvents,
 	} {
 		if f := faultOf(fmt.Errorf("layer: %w", err)); f.code != want || f.message == "" && want != event.CodeNoEvents {

@@ -85,18 +85,23 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// FuzzSettings reads settings, and reads again what it writes of them.
+// FuzzSettings reads settings.
 func FuzzSettings(f *testing.F) {
 	f.Add([]byte(`{"payload":"binary","partition_by":["hour","partition"],"cut_interval":"1m30s"}`))
 	f.Add([]byte(`{"payload":"text","payload":"text"}`))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s, err := decodeSettings(body, registry.DefaultSettings())
+		change, err := settingsChange(body)
 		if err != nil {
-			if f := faultOf(err); statusOf[f.code] != http.StatusBadRequest {
-				t.Fatalf("%q: %v", body, err)
+			f := faultOf(err)
+			if statusOf[f.code] != http.StatusBadRequest || f.byte > len(body) || strings.Contains(f.message, "Go ") {
+				t.Fatalf("%q: %s, byte %d: %v", body, f.code, f.byte, err)
 			}
 			return
+		}
+		s := registry.DefaultSettings()
+		if err := change(&s); err != nil {
+			t.Fatalf("%q was taken, and then refused: %v", body, err)
 		}
 		_ = s.Validate()
 	})

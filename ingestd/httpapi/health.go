@@ -16,7 +16,8 @@ type checks struct {
 	mu      sync.Mutex // held while checking: who comes meanwhile wants the same answer
 	at      time.Time
 	reasons []reason
-	answers []chan error // of checks that have not answered yet, one each at most; nil: none is under way
+	failing map[string]bool // the names that reasons had when they were last logged
+	answers []chan error    // of checks that have not answered yet, one each at most; nil: none is under way
 }
 
 const (
@@ -110,7 +111,24 @@ func (a *API) check(ctx context.Context) []reason {
 		}
 	}
 	c.at = a.Now()
+	a.logChanges()
 	return c.reasons
+}
+
+// logChanges logs which checks began to fail and which are well again, once each. The caller holds the checks' mutex.
+func (a *API) logChanges() {
+	c, failing := &a.checks, map[string]bool{}
+	for _, r := range c.reasons {
+		if failing[r.Name] = true; !c.failing[r.Name] {
+			a.Logger.Warn("not ready", "check", r.Name, "error", r.Message)
+		}
+	}
+	for name := range c.failing {
+		if !failing[name] {
+			a.Logger.Info("ready again", "check", name)
+		}
+	}
+	c.failing = failing
 }
 
 func (a *API) getVersion(w http.ResponseWriter, _ *http.Request) error {

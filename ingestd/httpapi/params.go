@@ -21,6 +21,32 @@ func header(r *http.Request, name string) (string, bool, error) {
 	return v[0], true, nil
 }
 
+// nearMisses are the names, in net/http's spelling, that producers send for one of our headers by mistake. Other unknown headers are
+// nobody's business here: clients and proxies add their own.
+var nearMisses = func() map[string]string {
+	m := map[string]string{}
+	for right, wrong := range map[string][]string{
+		"Idempotency-Key": {"X-Idempotency-Key", "Idempotency_Key", "IdempotencyKey", "Idempotence-Key", "Idempotency-Token"},
+		"X-Partition":     {"X-Partition-Id", "X-Partition-Key", "X_Partition", "Partition", "Partition-Id"},
+		"X-Timestamp-Ms":  {"X-Timestamp", "X_Timestamp_Ms", "X-TimestampMs", "X-Timestamp-Millis", "X-Timestamp_Ms", "Timestamp-Ms"},
+	} {
+		for _, name := range wrong {
+			m[http.CanonicalHeaderKey(name)] = right
+		}
+	}
+	return m
+}()
+
+// misspelt refuses a header that would be ignored, and with it what its sender relies on.
+func misspelt(r *http.Request) error {
+	for name := range r.Header {
+		if right, ok := nearMisses[name]; ok {
+			return newFault("invalid_header", "the header is "+right, "there is no header %s here", name)
+		}
+	}
+	return nil
+}
+
 // query returns the query parameters, of which only the named ones are known, each at most once. One that is misspelt must
 // not be ignored in silence.
 func query(r *http.Request, known ...string) (url.Values, error) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -111,6 +112,9 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 	if err != nil {
 		return t, res, err
 	}
+	if err := misspelt(r); err != nil {
+		return t, res, err
+	}
 	var h event.Headers
 	if h.Partition, _, err = header(r, "X-Partition"); err != nil {
 		return t, res, err
@@ -136,15 +140,12 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 		}
 		return decode(batch, body.b, def)
 	}
-	if !known {
-		// A first event makes its table, so it must be good before: it is checked as for a table of default settings, but
-		// with any payload, since an existing table of that name may be binary.
-		minTime, maxTime := (&registry.Table{Settings: a.Registry.Defaults()}).Window(received)
-		if err := fill(true, minTime, maxTime); err != nil {
-			return t, res, err
-		}
+	if known {
+		t, err = a.Registry.Ensure(r.Context(), name)
+	} else {
+		t, err = a.first(r.Context(), name, received, fill)
 	}
-	if t, err = a.Registry.Ensure(r.Context(), name); err != nil {
+	if err != nil {
 		return t, res, err
 	}
 	minTime, maxTime := t.Window(received)
@@ -157,6 +158,25 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 		a.Metrics.appended(a.Now().Sub(start), res.Accepted, res.Duplicates, len(body.b))
 	}
 	return t, res, err
+}
+
+// first returns the table of an event for a name that is not known here. A first event makes its table, so it must be good before:
+// as the table will be made, by the default settings. What only a binary table takes makes none, but another daemon may have made one.
+func (a *API) first(ctx context.Context, name string, received time.Time, fill func(binary bool, minTime, maxTime int64) error) (*registry.Table, error) {
+	fresh := &registry.Table{Settings: a.Registry.Defaults()}
+	minTime, maxTime := fresh.Window(received)
+	bad := fill(fresh.Binary(), minTime, maxTime)
+	if bad == nil {
+		return a.Registry.Ensure(ctx, name)
+	}
+	if fresh.Binary() || fill(true, minTime, maxTime) != nil {
+		return nil, bad
+	}
+	t, err := a.Registry.Find(ctx, name)
+	if errors.Is(err, registry.ErrUnknownTable) {
+		return nil, bad
+	}
+	return t, err
 }
 
 // open refuses events and changes while the daemon stops or drains.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -106,12 +107,20 @@ func (a *API) pageQuery(r *http.Request, t *registry.Table) (eventlog.Query, err
 		if out.Log, err = logParam(q.Get("log")); err != nil {
 			return out, err
 		}
+		if !a.holds(out.Log, t.UUID) {
+			return out, newFault("unknown_log", "GET /tables/{table}/watermark lists the logs; leave log and sequence out to start at the oldest event", "there is no log %s of table %s here", out.Log, t.Name)
+		}
 	case q.Has("sequence"):
 		return out, newFault("invalid_parameter", "give log too: a sequence counts within one log", "sequence without log")
 	}
 	from, err := number(q, "sequence", 1, math.MaxInt64, 0)
 	out.From = eventlog.Seq(from)
 	return out, err
+}
+
+// holds says whether the log is one of the table's here.
+func (a *API) holds(log, table uuid.UUID) bool {
+	return slices.ContainsFunc(a.Log.Tracks(), func(info eventlog.TrackInfo) bool { return info.Log == log && info.Table.UUID == table })
 }
 
 func logParam(s string) (uuid.UUID, error) {

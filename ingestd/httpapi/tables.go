@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"firn/ingestd/registry"
@@ -73,7 +72,7 @@ func (a *API) getSettings(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, http.StatusOK, out)
 }
 
-// putTable makes a table, or brings one to the settings in the body; those left out are the daemon's defaults.
+// putTable makes a table, or changes the settings that the body names; those left out stay as they are.
 func (a *API) putTable(w http.ResponseWriter, r *http.Request) error {
 	if err := a.open(); err != nil {
 		return err
@@ -95,11 +94,11 @@ func (a *API) putTable(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer body.release()
-	s, err := decodeSettings(body.b, a.Registry.Defaults())
+	change, err := settingsChange(body.b)
 	if err != nil {
 		return err
 	}
-	t, created, err := a.Registry.Put(r.Context(), name, s)
+	t, created, err := a.Registry.Put(r.Context(), name, change)
 	if err != nil {
 		return err
 	}
@@ -200,18 +199,4 @@ func (a *API) postDiscard(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return reply(w, http.StatusOK, a.watermark(t))
-}
-
-// decodeSettings reads settings over the defaults. It is as strict as the bulk envelope: no unknown member, none twice.
-func decodeSettings(body []byte, s registry.Settings) (registry.Settings, error) {
-	if len(body) == 0 {
-		return s, nil
-	}
-	if err := checkMembers(body, settingNames()); err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return s, newFault("invalid_settings", "see API.md for the settings and their types", "%s", clip(err.Error()))
-	}
-	return s, nil
 }

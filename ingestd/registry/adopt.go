@@ -6,20 +6,22 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"time"
 
 	"firn/commitlib"
 	"firn/commitlib/catalog"
 	"firn/commitlib/iceberg"
 )
 
-// put is what a Put asks for; a look-up for an event has none.
-type put struct {
-	settings Settings
-	created  *bool
+// want is what a look-up may do.
+type want struct {
+	make    bool   // make the table where there is none
+	change  Change // of its settings, by a Put; nil: none
+	created *bool  // set where a Put made it
 }
 
 // adopt loads the table, or makes it where that is allowed, and publishes it.
-func (r *Registry) adopt(ctx context.Context, name string, p *put) (*Table, error) {
+func (r *Registry) adopt(ctx context.Context, name string, w want) (*Table, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.CatalogTimeout)
 	defer cancel()
 	id := r.Ident(name)
@@ -28,23 +30,27 @@ func (r *Registry) adopt(ctx context.Context, name string, p *put) (*Table, erro
 		if _, known := r.Get(name); !known && len(*r.tables.Load()) >= r.cfg.MaxTables {
 			return nil, tooManyError(r.cfg.MaxTables)
 		}
-		if p == nil && !r.cfg.AutoCreate {
-			return nil, fmt.Errorf("%w: %s; tables are made by PUT /tables/%s here", ErrUnknownTable, name, name)
+		if !w.make {
+			return nil, fmt.Errorf("%w: %s; PUT /tables/%s makes it", ErrUnknownTable, name, name)
 		}
-		ct, err = r.create(ctx, id, p)
+		base := r.cfg.Defaults
+		if known, ok := r.Get(name); ok { // it is made anew: senders rely on what it was
+			base = known.Settings
+		}
+		s, bad := w.change.apply(base)
+		if bad != nil {
+			return nil, bad
+		}
+		ct, err = r.create(ctx, id, s, w.created)
 	}
 	if err != nil {
 		return nil, r.catalogError(name, err)
 	}
-	return r.publish(name, ct, p)
+	return r.publish(name, ct, w)
 }
 
 // create makes the table. Where another daemon was faster, or the answer was lost, the catalog's state decides.
-func (r *Registry) create(ctx context.Context, id catalog.Ident, p *put) (*catalog.Table, error) {
-	s := r.cfg.Defaults
-	if p != nil {
-		s = p.settings
-	}
+func (r *Registry) create(ctx context.Context, id catalog.Ident, s Settings, created *bool) (*catalog.Table, error) {
 	spec, err := iceberg.EventSpec(s.PartitionBy)
 	if err != nil {
 		return nil, err
@@ -56,8 +62,8 @@ func (r *Registry) create(ctx context.Context, id catalog.Ident, p *put) (*catal
 	})
 	switch {
 	case err == nil:
-		if p != nil {
-			*p.created = true
+		if created != nil {
+			*created = true
 		}
 		return ct, nil
 	case errors.Is(err, catalog.ErrTableExists), errors.Is(err, catalog.ErrUnknown):
@@ -71,7 +77,7 @@ func (r *Registry) create(ctx context.Context, id catalog.Ident, p *put) (*catal
 }
 
 // publish makes a loaded table durable here and then visible.
-func (r *Registry) publish(name string, ct *catalog.Table, p *put) (*Table, error) {
+func (r *Registry) publish(name string, ct *catalog.Table, w want) (*Table, error) {
 	t, err := fit(ct)
 	if err != nil {
 		return nil, rejected(name, err)
@@ -81,19 +87,21 @@ func (r *Registry) publish(name string, ct *catalog.Table, p *put) (*Table, erro
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	old, known := r.Get(name)
-	payload, by := t.Settings.Payload, t.Settings.PartitionBy
-	switch {
-	case p != nil:
-		t.Settings, t.Declared = p.settings, true
-		if err := contradiction(name, t.Settings, payload, by); err != nil {
-			return nil, err
-		}
-	case known:
-		t.Settings, t.Declared, t.Stopped = old.Settings, old.Declared, old.Stopped
-	default:
-		t.Settings = r.cfg.Defaults.clone()
+	base := r.cfg.Defaults
+	if known {
+		base, t.Declared, t.Stopped = old.Settings, old.Declared, old.Stopped
 	}
-	t.Settings.Payload, t.Settings.PartitionBy = payload, by
+	base.Payload, base.PartitionBy = t.Settings.Payload, t.Settings.PartitionBy
+	if t.Settings, err = w.change.apply(base); err != nil {
+		return nil, err
+	}
+	if err := contradiction(name, t.Settings, base.Payload, base.PartitionBy); err != nil {
+		return nil, err
+	}
+	t.Settings.PartitionBy = base.PartitionBy // the canonical form of what means the same
+	if w.change != nil {
+		t.Declared, t.Stopped = true, false
+	}
 
 	if known && old.UUID != t.UUID {
 		r.cfg.Logger.Warn("table was made anew; new events go to it, the old one's backlog stays with the old one",
@@ -132,5 +140,22 @@ func (r *Registry) catalogError(name string, err error) error {
 	case errors.Is(err, catalog.ErrNoTable):
 		return fmt.Errorf("%w: %s is not in the catalog any more; PUT /tables/%s makes it anew", ErrUnknownTable, name, name)
 	}
+	r.logAway(name, err)
 	return fmt.Errorf("%w: load or create table %s: %w", ErrUnavailable, name, err)
+}
+
+// awayEvery is how often it is logged that the catalog cannot be reached, however many tables are asked for meanwhile.
+const awayEvery = 10 * time.Second
+
+func (r *Registry) logAway(name string, err error) {
+	r.mu.Lock()
+	now := r.cfg.Now()
+	due := now.Sub(r.awayAt) >= awayEvery
+	if due {
+		r.awayAt = now
+	}
+	r.mu.Unlock()
+	if due {
+		r.cfg.Logger.Warn("catalog cannot be reached; requests for tables that are not known yet get 503", "table", name, "error", err.Error())
+	}
 }

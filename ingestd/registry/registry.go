@@ -87,9 +87,10 @@ type Registry struct {
 	tables atomic.Pointer[map[string]*Table] // replaced whole under mu, never changed in place
 
 	mu       sync.Mutex
-	lookups  map[string]*lookup // under way, one a name
-	refusals map[string]refusal // recent answers of Ensure that were errors
-	writing  sync.Mutex         // one change of a record at a time; held over PutMeta
+	lookups  map[lookupKey]*lookup // under way
+	refusals map[lookupKey]refusal // recent answers that were errors
+	awayAt   time.Time             // when it was last logged that the catalog cannot be reached
+	writing  sync.Mutex            // one change of a record at a time; held over PutMeta
 }
 
 type lookup struct {
@@ -111,7 +112,7 @@ func Open(cat catalog.Catalog, meta Meta, cfg Config) (*Registry, error) {
 	if cfg.Namespace == "" || cfg.MaxTables <= 0 || cfg.CatalogTimeout <= 0 || cfg.Logger == nil || cfg.Now == nil {
 		return nil, errors.New("registry configuration is incomplete: start from DefaultConfig")
 	}
-	r := &Registry{cat: cat, meta: meta, cfg: cfg, lookups: map[string]*lookup{}, refusals: map[string]refusal{}}
+	r := &Registry{cat: cat, meta: meta, cfg: cfg, lookups: map[lookupKey]*lookup{}, refusals: map[lookupKey]refusal{}}
 	tables, err := readRecords(meta, cfg)
 	if err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func Open(cat catalog.Catalog, meta Meta, cfg Config) (*Registry, error) {
 	return r, nil
 }
 
-// Defaults are the settings of a table that no Put described; a Put's body is read over a copy of them.
+// Defaults are the settings of a table that no Put described, and what a Put that makes a table changes.
 func (r *Registry) Defaults() Settings { return r.cfg.Defaults.clone() }
 
 // Get returns what is known of a table, one whose ingest was stopped included.
@@ -146,6 +147,21 @@ func (r *Registry) List() []*Table {
 //
 // Errors: *NameError, ErrUnknownTable, ErrStopped, ErrTooManyTables, *RejectedError, ErrUnavailable.
 func (r *Registry) Ensure(ctx context.Context, name string) (*Table, error) {
+	return r.find(ctx, name, lookupKey{name, r.cfg.AutoCreate})
+}
+
+// Find is Ensure for an event that must not make a table: it loads one that another daemon made, and makes none.
+func (r *Registry) Find(ctx context.Context, name string) (*Table, error) {
+	return r.find(ctx, name, lookupKey{name, false})
+}
+
+// lookupKey tells look-ups that may make the table from those that may not: they do not share answers.
+type lookupKey struct {
+	name string
+	make bool
+}
+
+func (r *Registry) find(ctx context.Context, name string, key lookupKey) (*Table, error) {
 	if t, ok := r.Get(name); ok { // a known name is a good one
 		if t.Stopped {
 			return nil, stoppedError(name)
@@ -156,22 +172,22 @@ func (r *Registry) Ensure(ctx context.Context, name string) (*Table, error) {
 		return nil, err
 	}
 	r.mu.Lock()
-	if ref, ok := r.refusals[name]; ok {
+	if ref, ok := r.refusals[key]; ok {
 		if r.cfg.Now().Before(ref.until) {
 			r.mu.Unlock()
 			return nil, ref.err
 		}
-		delete(r.refusals, name)
+		delete(r.refusals, key)
 	}
-	l, ok := r.lookups[name]
+	l, ok := r.lookups[key]
 	if !ok {
 		if len(r.lookups) >= maxLookups {
 			r.mu.Unlock()
 			return nil, fmt.Errorf("%w: %d tables are being looked up already; try again", ErrUnavailable, maxLookups)
 		}
 		l = &lookup{done: make(chan struct{})}
-		r.lookups[name] = l
-		go r.lookUp(context.WithoutCancel(ctx), name, l)
+		r.lookups[key] = l
+		go r.lookUp(context.WithoutCancel(ctx), key, l)
 	}
 	r.mu.Unlock()
 
@@ -184,13 +200,13 @@ func (r *Registry) Ensure(ctx context.Context, name string) (*Table, error) {
 }
 
 // lookUp is detached from the request that began it, since others wait for the same answer.
-func (r *Registry) lookUp(ctx context.Context, name string, l *lookup) {
-	l.table, l.err = r.adopt(ctx, name, nil)
+func (r *Registry) lookUp(ctx context.Context, key lookupKey, l *lookup) {
+	l.table, l.err = r.adopt(ctx, key.name, want{make: key.make})
 
 	r.mu.Lock()
-	delete(r.lookups, name)
+	delete(r.lookups, key)
 	if l.err != nil && len(r.refusals) < maxRefusals {
-		r.refusals[name] = refusal{l.err, r.cfg.Now().Add(refusalAge)}
+		r.refusals[key] = refusal{l.err, r.cfg.Now().Add(refusalAge)}
 	} else if l.err != nil {
 		r.forgetOldRefusalsLocked()
 	}
@@ -200,28 +216,32 @@ func (r *Registry) lookUp(ctx context.Context, name string, l *lookup) {
 
 func (r *Registry) forgetOldRefusalsLocked() {
 	now := r.cfg.Now()
-	maps.DeleteFunc(r.refusals, func(_ string, ref refusal) bool { return !now.Before(ref.until) })
+	maps.DeleteFunc(r.refusals, func(_ lookupKey, ref refusal) bool { return !now.Before(ref.until) })
 }
 
-// Put makes a table with these settings, or brings a known one to them; it is idempotent. It always asks the catalog, so it
-// also adopts a table that was made anew, and it takes up ingest again after Delete. created says whether this call made the table.
+// Put makes a table, or changes a known one; it is idempotent. It always asks the catalog, so it also adopts a table that was
+// made anew, and it takes up ingest again after Delete. created says whether this call made the table.
 //
-// Changeable later: cut interval, hot and table retention, event-time window, target file size. Payload kind and partitioning are
-// the table's own: *ContradictionError where they differ. Other errors: as Ensure's, and ErrBadSettings.
-func (r *Registry) Put(ctx context.Context, name string, s Settings) (t *Table, created bool, err error) {
+// change edits the table's settings, or the daemon's defaults where it is not known here: what it leaves alone stays
+// as it is. Changeable later: cut interval, hot retention, event-time window, target file size. Payload kind and partitioning are the
+// table's own: *ContradictionError where change wants others. Other errors: as Ensure's, ErrBadSettings, and change's own.
+// change may run more than once.
+func (r *Registry) Put(ctx context.Context, name string, change Change) (t *Table, created bool, err error) {
 	if err := CheckName(name); err != nil {
 		return nil, false, err
 	}
-	if err := s.Validate(); err != nil {
+	base := r.Defaults()
+	if known, ok := r.Get(name); ok {
+		base = known.Settings
+	}
+	if _, err := change.apply(base); err != nil { // before the catalog is asked
 		return nil, false, err
 	}
-	s = s.clone()
-	made := false
-	t, err = r.adopt(ctx, name, &put{settings: s, created: &made})
+	t, err = r.adopt(ctx, name, want{make: true, change: change, created: &created})
 	r.mu.Lock()
-	delete(r.refusals, name)
+	maps.DeleteFunc(r.refusals, func(key lookupKey, _ refusal) bool { return key.name == name })
 	r.mu.Unlock()
-	return t, made, err
+	return t, created, err
 }
 
 // Reload adopts the table as the catalog has it now, also where it was made anew with another UUID. It makes none.
@@ -235,7 +255,7 @@ func (r *Registry) Reload(ctx context.Context, name string) (*Table, error) {
 	if err != nil {
 		return nil, r.catalogError(name, err)
 	}
-	return r.publish(name, ct, nil)
+	return r.publish(name, ct, want{})
 }
 
 // Delete stops ingest for a table: new events are refused with ErrStopped, what was acked is still committed, and the

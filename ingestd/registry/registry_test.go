@@ -159,7 +159,7 @@ func TestRestartNeedsNoCatalog(t *testing.T) {
 	reg := r.open()
 	s := reg.Defaults()
 	s.Payload, s.PartitionBy, s.HotRetention = PayloadBinary, []string{"day", "partition"}, Duration(time.Hour)
-	put, created, err := reg.Put(t.Context(), "raw", s)
+	put, created, err := reg.Put(t.Context(), "raw", exactly(s))
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
@@ -208,7 +208,7 @@ func TestRefusals(t *testing.T) {
 	if _, err := reg.Ensure(t.Context(), "clicks"); !errors.Is(err, ErrUnknownTable) {
 		t.Errorf("made a table by an event: %v", err)
 	}
-	if _, _, err := reg.Put(t.Context(), "clicks", reg.Defaults()); err != nil {
+	if _, _, err := reg.Put(t.Context(), "clicks", exactly(reg.Defaults())); err != nil {
 		t.Errorf("did not make a table by Put: %v", err)
 	}
 	if _, err := reg.Ensure(t.Context(), "clicks"); err != nil {
@@ -228,7 +228,7 @@ func TestRefusals(t *testing.T) {
 	}
 	s := reg.Defaults()
 	s.CutInterval, s.Payload, s.PartitionBy = 0, "xml", []string{"week"}
-	_, _, err := reg.Put(t.Context(), "other", s)
+	_, _, err := reg.Put(t.Context(), "other", exactly(s))
 	for _, field := range []string{"cut_interval", "payload", "partition_by"} {
 		if !errors.Is(err, ErrBadSettings) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is not named: %v", field, err)
@@ -359,22 +359,97 @@ func TestCreateOfUnknownOutcome(t *testing.T) {
 	}
 }
 
+// exactly is the change to these settings, whatever they were.
+func exactly(want Settings) Change {
+	return func(s *Settings) error { *s = want; return nil }
+}
+
+// What a Put leaves out stays as it is: over a restart, after Delete, and on tables that others made or that are made anew.
+func TestPutChangesOnlyWhatItNames(t *testing.T) {
+	r := newRig(t)
+	reg := r.open()
+	nothing := func(*Settings) error { return nil }
+	first, _, err := reg.Put(t.Context(), "raw", func(s *Settings) error {
+		s.Payload, s.PartitionBy, s.CutInterval = PayloadBinary, []string{"day", "partition"}, Duration(time.Second)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, created, err := reg.Put(t.Context(), "raw", nothing); err != nil || created || again != first {
+		t.Errorf("an empty Put changed %+v to %+v (%v)", first, again, err)
+	}
+	if err := reg.Delete(t.Context(), "raw"); err != nil {
+		t.Fatal(err)
+	}
+	reg = r.open()
+	after, _, err := reg.Put(t.Context(), "raw", func(s *Settings) error { s.HotRetention = Duration(time.Hour); return nil })
+	if err != nil || after.Stopped || !after.Binary() || after.Settings.CutInterval != Duration(time.Second) || after.Settings.HotRetention != Duration(time.Hour) ||
+		len(after.Settings.PartitionBy) != 2 {
+		t.Errorf("after Delete and Put: %+v, %v", after, err)
+	}
+	stranger := &rig{T: t, store: r.store, real: r.real, cat: r.cat, meta: &memMeta{m: map[string][]byte{}}, cfg: r.cfg}
+	if theirs, created, err := stranger.open().Put(t.Context(), "raw", nothing); err != nil || created || !theirs.Binary() || theirs.Settings.CutInterval != DefaultSettings().CutInterval {
+		t.Errorf("a table of another daemon: %+v, %v", theirs, err)
+	}
+
+	if err := r.store.List(t.Context(), "default/raw/", func(i objstore.Info) error { return r.store.Delete(t.Context(), i.Key) }); err != nil {
+		t.Fatal(err)
+	}
+	r.cat.Catalog = objectstore.New(r.store, objectstore.Config{Logger: slog.New(slog.DiscardHandler)})
+	anew, created, err := reg.Put(t.Context(), "raw", nothing)
+	if err != nil || !created || anew.UUID == first.UUID || !anew.Binary() || anew.Settings.HotRetention != Duration(time.Hour) {
+		t.Errorf("made anew: %+v, created %v, %v", anew, created, err)
+	}
+
+	failed := errors.New("unreadable")
+	if _, _, err := reg.Put(t.Context(), "raw", func(*Settings) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := reg.Put(t.Context(), "raw", func(s *Settings) error { s.TableRetention = Duration(Day); return nil }); !errors.Is(err, ErrBadSettings) || !strings.Contains(err.Error(), "table_retention") {
+		t.Errorf("a retention that nothing acts on was taken: %v", err)
+	}
+	if _, _, err := reg.Put(t.Context(), "raw", func(s *Settings) error { s.PartitionBy = []string{}; return nil }); !errors.Is(err, ErrBadSettings) || !strings.Contains(err.Error(), `["none"]`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Find makes no table, and neither its answer nor Ensure's is taken for the other's.
+func TestFindMakesNoTable(t *testing.T) {
+	r := newRig(t)
+	reg := r.open()
+	if _, err := reg.Find(t.Context(), "clicks"); !errors.Is(err, ErrUnknownTable) || r.cat.creates.Load() != 0 {
+		t.Errorf("got %v, %d tables made", err, r.cat.creates.Load())
+	}
+	made, err := reg.Ensure(t.Context(), "clicks") // at once: what Find remembers is not Ensure's
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := reg.Find(t.Context(), "clicks"); err != nil || got != made {
+		t.Errorf("%+v, %v", got, err)
+	}
+	stranger := &rig{T: t, store: r.store, real: r.real, cat: r.cat, meta: &memMeta{m: map[string][]byte{}}, cfg: r.cfg}
+	if got, err := stranger.open().Find(t.Context(), "clicks"); err != nil || got.UUID != made.UUID {
+		t.Errorf("a table of another daemon: %+v, %v", got, err)
+	}
+}
+
 func TestPutIsIdempotentAndNamesContradictions(t *testing.T) {
 	r := newRig(t)
 	reg := r.open()
-	first, created, err := reg.Put(t.Context(), "clicks", reg.Defaults())
+	first, created, err := reg.Put(t.Context(), "clicks", exactly(reg.Defaults()))
 	if err != nil || !created {
 		t.Fatal(created, err)
 	}
-	again, created, err := reg.Put(t.Context(), "clicks", reg.Defaults())
+	again, created, err := reg.Put(t.Context(), "clicks", exactly(reg.Defaults()))
 	if err != nil || created || again != first {
 		t.Errorf("the same Put changed something: %v %v", created, err)
 	}
 	s := reg.Defaults()
-	s.CutInterval, s.HotRetention, s.TableRetention = Duration(time.Second), Duration(time.Hour), Duration(30*Day)
+	s.CutInterval, s.HotRetention = Duration(time.Second), Duration(time.Hour)
 	s.TimeWindowBack, s.TargetFileBytes = Duration(1000*Day), 1<<28
 	s.PartitionBy = []string{"hour"}
-	changed, _, err := reg.Put(t.Context(), "clicks", s)
+	changed, _, err := reg.Put(t.Context(), "clicks", exactly(s))
 	if err != nil || changed.Settings.CutInterval != s.CutInterval || changed.Settings.TimeWindowBack != s.TimeWindowBack {
 		t.Errorf("%+v %v", changed, err)
 	}
@@ -383,7 +458,7 @@ func TestPutIsIdempotentAndNamesContradictions(t *testing.T) {
 		s := reg.Defaults()
 		change(&s)
 		var c *ContradictionError
-		if _, _, err := reg.Put(t.Context(), "clicks", s); !errors.As(err, &c) || c.Field != field || c.Have != have || c.Want != want {
+		if _, _, err := reg.Put(t.Context(), "clicks", exactly(s)); !errors.As(err, &c) || c.Field != field || c.Have != have || c.Want != want {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -402,7 +477,7 @@ func TestTableOfAnotherDaemon(t *testing.T) {
 	other := &rig{T: t, store: r.store, real: r.real, cat: r.cat, meta: &memMeta{m: map[string][]byte{}}, cfg: r.cfg}
 	s := DefaultSettings()
 	s.Payload, s.PartitionBy = PayloadBinary, []string{"none"}
-	theirs, _, err := other.open().Put(t.Context(), "raw", s)
+	theirs, _, err := other.open().Put(t.Context(), "raw", exactly(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +505,7 @@ func TestDeleteStopsIngestUntilPut(t *testing.T) {
 			t.Error("its backlog has no table to drain to")
 		}
 	}
-	after, created, err := reg.Put(t.Context(), "clicks", reg.Defaults())
+	after, created, err := reg.Put(t.Context(), "clicks", exactly(reg.Defaults()))
 	if err != nil || created || after.UUID != before.UUID {
 		t.Errorf("%v %v", created, err)
 	}

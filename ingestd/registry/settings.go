@@ -16,14 +16,14 @@ const (
 	PayloadBinary = "binary" // any bytes, an Iceberg binary
 )
 
-// Settings are what a table's owner chooses. A Put replaces all of them: a field left out of its body is the default.
+// Settings are what a table's owner chooses.
 type Settings struct {
 	Payload         string   `json:"payload"`           // "text" or "binary"; fixed when the table is made
 	PartitionBy     []string `json:"partition_by"`      // one of none, hour, day and month (of event time), and partition; fixed when the table is made
 	CutInterval     Duration `json:"cut_interval"`      // age at which a segment is cut
 	HotRetention    Duration `json:"hot_retention"`     // how long committed events stay readable in the log
-	TableRetention  Duration `json:"table_retention"`   // age at which events leave the table; 0s: never
-	TargetFileBytes int64    `json:"target_file_bytes"` // size that compaction aims at
+	TableRetention  Duration `json:"table_retention"`   // age at which events leave the table; 0s: never. Put takes no other yet: nothing acts on it
+	TargetFileBytes int64    `json:"target_file_bytes"` // size that compaction is to aim at; nothing acts on it yet
 	TimeWindowBack  Duration `json:"time_window_back"`  // oldest event time taken, before now
 	TimeWindowAhead Duration `json:"time_window_ahead"` // latest event time taken, after now
 }
@@ -62,8 +62,10 @@ func (s *Settings) Validate() error {
 	if s.Payload != PayloadText && s.Payload != PayloadBinary {
 		bad("payload", "is %q: want %q or %q", s.Payload, PayloadText, PayloadBinary)
 	}
-	if _, err := iceberg.EventSpec(s.PartitionBy); err != nil {
-		bad("partition_by", "cannot be: %s", err)
+	if len(s.PartitionBy) == 0 {
+		bad("partition_by", `is empty: write ["none"] for a table without partition fields`)
+	} else if _, err := iceberg.EventSpec(s.PartitionBy); err != nil {
+		bad("partition_by", `is %q: want one of "hour", "day", "month" and "none", and "partition" once beside it or alone`, s.PartitionBy)
 	}
 	within := func(field string, d Duration, lo, hi time.Duration) {
 		if time.Duration(d) < lo || time.Duration(d) > hi {
@@ -81,6 +83,25 @@ func (s *Settings) Validate() error {
 		bad("target_file_bytes", "is %d: want %d to %d", s.TargetFileBytes, minTargetBytes, maxTargetBytes)
 	}
 	return errors.Join(errs...)
+}
+
+// Change edits settings in place, for Put.
+type Change func(*Settings) error
+
+// apply returns the settings that base becomes, checked. It leaves base alone; a nil Change changes nothing.
+func (c Change) apply(base Settings) (Settings, error) {
+	s := base.clone()
+	if c == nil {
+		return s, nil
+	}
+	if err := c(&s); err != nil {
+		return s, err
+	}
+	err := s.Validate()
+	if s.TableRetention != 0 && s.TableRetention != base.TableRetention {
+		err = errors.Join(err, fmt.Errorf("%w: table_retention: this version removes nothing from tables, so it takes no promise to; leave it out, and delete old rows with your engine", ErrBadSettings))
+	}
+	return s, err
 }
 
 func (s *Settings) clone() Settings {

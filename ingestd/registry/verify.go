@@ -25,7 +25,7 @@ func (r *Registry) Verify(name string, table uuid.UUID, ct *catalog.Table) (*Tab
 		return t, nil
 	}
 	if known && t.UUID == table {
-		return r.publish(name, ct, nil)
+		return r.publish(name, ct, want{})
 	}
 	// The registry has adopted a table made anew, and the catalog shows the one before it again: its backlog may drain.
 	old, err := fit(ct)

@@ -23,7 +23,7 @@ func TestEventsReachTheirTables(t *testing.T) {
 		defer n.close()
 		s := n.reg.Defaults()
 		s.Payload, s.PartitionBy = registry.PayloadBinary, []string{"day", "partition"}
-		if _, _, err := n.reg.Put(t.Context(), "raw", s); err != nil {
+		if _, _, err := n.reg.Put(t.Context(), "raw", exactly(s)); err != nil {
 			t.Fatal(err)
 		}
 		n.mustAppend("raw", ev{payload: "\xff\x00", at: time.UnixMicro(-1)}, ev{partition: -7, payload: "b", at: time.Now()})
@@ -419,7 +419,7 @@ func TestSegmentOfTooManyFiles(t *testing.T) {
 		defer n.close()
 		s := n.reg.Defaults()
 		s.PartitionBy = []string{"none", "partition"}
-		if _, _, err := n.reg.Put(w.Context(), "clicks", s); err != nil {
+		if _, _, err := n.reg.Put(w.Context(), "clicks", exactly(s)); err != nil {
 			w.Fatal(err)
 		}
 		events := make([]ev, 100)

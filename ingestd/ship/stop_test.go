@@ -171,7 +171,7 @@ func TestTableReplaced(t *testing.T) {
 		n.mustAppend("clicks", some(3)...)
 		dropTable(w, "clicks")
 		n.waitStopped("clicks", TableMissing)
-		if _, _, err := n.reg.Put(w.Context(), "clicks", n.reg.Defaults()); err != nil {
+		if _, _, err := n.reg.Put(w.Context(), "clicks", exactly(n.reg.Defaults())); err != nil {
 			w.Fatal(err)
 		}
 		n.queue.during(nil)

@@ -471,3 +471,8 @@ func (n *node) waitStopped(table string, want Reason) *Stop {
 	}
 	return s
 }
+
+// exactly is the change to these settings, whatever they were.
+func exactly(want registry.Settings) registry.Change {
+	return func(s *registry.Settings) error { *s = want; return nil }
+}

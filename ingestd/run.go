@@ -88,7 +88,7 @@ func (d *daemon) openLog() error {
 	if err := lc.Validate(); err != nil {
 		return err
 	}
-	store, err := openRocks(logDir(d.cfg), d.cfg.Salvage, d.logger)
+	store, err := openRocks(logDir(d.cfg), d.cfg.Salvage, lc, d.logger)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ def read_duckdb(engine, table, out):
 def read_clickhouse(table, out):
     import chdb
 
+    os.chdir(table)  # ClickHouse opens local files below the working folder alone
     path = table.replace("'", "\\'")
     rows = chdb.query(
         "SELECT log, sequence, partition, toUnixTimestamp64Micro(event_time) AS event_time,"

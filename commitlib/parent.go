@@ -30,7 +30,7 @@ type parent struct {
 	// stop says why the table takes no commits at all; the fields below are valid only where it is nil.
 	stop    error
 	marks   *Watermarks
-	history *history
+	root    int64    // the first snapshot of main's history, as lineage has it
 	spilled *spilled // content of marks.Spilled, read when first needed
 
 	list     []manifest.ListEntry // the manifests of main's head, read when first needed
@@ -65,10 +65,13 @@ func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *paren
 	if p.marks, err = ParseWatermarks(m.Properties); err != nil {
 		return stop(err)
 	}
-	if p.history, err = readHistory(m); err != nil {
+	found, err := readTraces(m)
+	if err != nil {
 		return stop(err)
 	}
-	if err := p.marks.checkLineage(p.history.lineage); err != nil {
+	line := readLineage(m)
+	p.root = line.root
+	if err := p.marks.checkLineage(line); err != nil {
 		return stop(err)
 	}
 	if before != nil && before.stop == nil {
@@ -79,7 +82,7 @@ func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *paren
 			p.list, p.listRead = before.list, before.listRead
 		}
 	}
-	if err := c.checkTraces(ctx, p); err != nil {
+	if err := c.checkTraces(ctx, p, found); err != nil {
 		if errors.Is(err, ErrBelowTrace) || errors.Is(err, ErrWatermarksLost) {
 			return stop(err)
 		}
@@ -90,7 +93,7 @@ func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *paren
 
 // checkTraces compares every log that a retained summary names with its watermark. One that is below was set back,
 // and if one was, none of them can be trusted: the others' summaries may have expired.
-func (c *Committer) checkTraces(ctx context.Context, p *parent) error {
+func (c *Committer) checkTraces(ctx context.Context, p *parent, found traces) error {
 	var below *uuid.UUID // the least, so that a seeded run repeats
 	inFile := false
 	visit := func(log uuid.UUID, last, trace Seq) {
@@ -98,7 +101,7 @@ func (c *Committer) checkTraces(ctx context.Context, p *parent) error {
 			below = &log
 		}
 	}
-	for log, trace := range p.history.traces {
+	for log, trace := range found {
 		if p.marks.needsSpilled(log) {
 			inFile = true
 		} else {
@@ -109,7 +112,7 @@ func (c *Committer) checkTraces(ctx context.Context, p *parent) error {
 		if err := c.readSpill(ctx, p); err != nil {
 			return err
 		}
-		for log, trace := range p.history.traces {
+		for log, trace := range found {
 			if p.marks.needsSpilled(log) {
 				visit(log, p.spilled.Logs[log].Last, trace)
 			}
@@ -122,7 +125,7 @@ func (c *Committer) checkTraces(ctx context.Context, p *parent) error {
 	if err != nil {
 		return err
 	}
-	return belowTrace(*below, last, p.history.traces[*below])
+	return belowTrace(*below, last, found[*below])
 }
 
 // watermark returns a log's committed watermark in p, from the spilled file if it is there. ErrWatermarksLost
@@ -180,8 +183,8 @@ func (p *parent) heapBytes() int64 {
 		perWatermark = 64
 	)
 	n := int64(base) + perSnapshot*int64(len(p.table.Metadata.Snapshots)) + perManifest*int64(len(p.list))
-	if p.history != nil {
-		n += perWatermark * int64(len(p.history.traces))
+	if p.marks != nil {
+		n += perWatermark * int64(len(p.marks.Logs))
 	}
 	if p.spilled != nil {
 		n += perWatermark * int64(len(p.spilled.Logs))

@@ -115,14 +115,12 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 		r.outdated = true // someone else's change came with it, or after it: what we carry forward is not about this state
 		return
 	}
-	history := r.parent.history // owned: nobody else has this parent
-	history.add(r.plan.ranges)
-	history.ours = true
-	if history.root == 0 {
-		history.root = id
+	root := r.parent.root
+	if root == 0 {
+		root = id
 	}
 	r.parent = &parent{
-		table: t, asOf: swapped, fresh: true, marks: next.marks, history: history,
+		table: t, asOf: swapped, fresh: true, marks: next.marks, root: root,
 		spilled: next.spilled, list: next.list, listRead: true,
 	}
 }

@@ -84,7 +84,7 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 	tasks = append(tasks, func(ctx context.Context) error { return r.putNew(ctx, next.listKey, listBody) })
 
 	next.marks = r.parent.marks.advance(r.plan.moved)
-	next.marks.Root = r.parent.marks.rootAfter(r.parent.history.root, id)
+	next.marks.Root = r.parent.marks.rootAfter(r.parent.root, id)
 	spillBody, err := r.spill(ctx, next)
 	if err != nil {
 		return nil, err

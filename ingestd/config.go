@@ -4,11 +4,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -73,58 +73,58 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Data, "data", c.Data, "`directory` of the event log. One ingestd at a time; an acked event is as safe as the volume that this lies on")
 	fs.StringVar(&c.Warehouse, "warehouse", c.Warehouse, "where the tables lie: a `directory`. A table is at <warehouse>/<namespace>/<table> (default: \"warehouse\" inside the data directory)")
 	fs.StringVar(&c.Namespace, "namespace", c.Namespace, "`namespace` of the tables")
-	fs.DurationVar(&c.CutInterval, "cut-interval", c.CutInterval, "longest `time` that an acked event waits before its segment is cut and committed; a table's settings may say otherwise. Shorter makes events visible sooner, in smaller files")
+	fs.Var((*period)(&c.CutInterval), "cut-interval", "longest `time` that an acked event waits before its segment is cut and committed; a table's settings may say otherwise. Shorter makes events visible sooner, in smaller files")
 	fs.Var(&c.SegmentBytes, "segment-bytes", "`size` of uncompressed rows at which a segment is cut before its time. Encoding one takes about three times as much memory")
-	fs.DurationVar(&c.HotRetention, "hot-retention", c.HotRetention, "`time` that events stay readable in the log after their commit; a table's settings may say otherwise. 0 drops them at once")
+	fs.Var((*period)(&c.HotRetention), "hot-retention", "`time` that events stay readable in the log after their commit; a table's settings may say otherwise. 0 drops them at once")
 	fs.BoolVar(&c.AutoCreate, "auto-create", c.AutoCreate, "make a table at its first event; false: only PUT /tables/{table} makes tables")
 	fs.Var(&c.LogBytes, "log-bytes", "`size` on disk that the log may reach. At the bound, appends are refused with 503 until the backlog drains")
 	fs.Float64Var(&c.TableShare, "table-share", c.TableShare, "`fraction` of -log-bytes that one table may hold, so that a stuck table leaves room for the others")
 	fs.Var(&c.DiskReserve, "disk-reserve", "`size` of free space to keep on the volume. Below it appends get 507, while reading and committing go on")
 	fs.Var(&c.MemoryLimit, "memory-limit", "soft `size` for the Go heap (GOMEMLIMIT); RocksDB takes up to 96 MiB besides")
-	fs.DurationVar(&c.DedupWindow, "dedup-window", c.DedupWindow, "`time` that an idempotency key is remembered")
+	fs.Var((*period)(&c.DedupWindow), "dedup-window", "`time` that an idempotency key is remembered")
 	fs.Var(&c.DedupBytes, "dedup-bytes", "`size` of the remembered idempotency keys. When it is full, events with new keys are refused with 429; no key is forgotten early")
 	fs.Var(&c.BodyBytes, "body-bytes", "largest `size` of a request body, expanded")
 	fs.Var(&c.EventBytes, "event-bytes", "largest `size` of one event's payload")
 	fs.Var(&c.InFlight, "in-flight-bytes", "`size` of all request bodies in memory at once; beyond it requests get 503")
 	fs.IntVar(&c.EncodeWorkers, "encode-workers", c.EncodeWorkers, "`number` of segments encoded at once; each holds one segment in memory")
-	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
+	fs.Var((*level)(&c.LogLevel), "log-level", "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")
-	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration, print it, and exit")
+	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration and the directories, print the settings, and exit; nothing is made or changed")
 	fs.BoolVar(&c.Salvage, "salvage", c.Salvage, "open a log whose write-ahead log is damaged, up to the damage. What lies behind it is LOST: a start without this flag says how much that is")
 	fs.BoolVar(&c.Version, "version", c.Version, "print the version and exit")
 }
 
-// Parse reads flags and environment into a configuration over Default. It writes usage to the flag set's output.
-func Parse(name string, args []string, lookup func(string) (string, bool)) (Config, error) {
+// Parse reads flags and environment into a configuration over Default. environ is as os.Environ gives it. -help is flag.ErrHelp, and
+// its text Usage's.
+func Parse(args, environ []string) (Config, error) {
 	c := Default()
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs := flag.NewFlagSet("ingestd", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // whoever called tells the error, once
 	c.flags(fs)
-	var errs []error
-	fs.VisitAll(func(f *flag.Flag) {
-		if v, ok := lookup(envName(f.Name)); ok {
-			if err := fs.Set(f.Name, v); err != nil {
-				errs = append(errs, fmt.Errorf("%s=%q: %w", envName(f.Name), v, err))
-			}
-		}
-	})
-	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "%s takes events over HTTP into Apache Iceberg tables.\n\nEach flag is also an environment variable: -cut-interval is FIRN_CUT_INTERVAL.\n\n", name)
-		fs.PrintDefaults()
-	}
+	errs := setFromEnvironment(fs, environ)
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}
 	if fs.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("unexpected argument %q: all settings are flags, see -help", fs.Arg(0)))
+		errs = append(errs, fmt.Errorf("unexpected argument %q: all settings are flags", fs.Arg(0)))
 	}
 	if c.Warehouse == "" {
 		c.Warehouse = filepath.Join(c.Data, "warehouse")
 	}
-	return c, errors.Join(append(errs, c.Validate())...)
+	if len(errs) > 0 { // what could not be read is not what was meant: its bounds would only add noise
+		return c, errors.Join(errs...)
+	}
+	return c, c.Validate()
 }
 
-func envName(flagName string) string {
-	return "FIRN_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+// Usage describes every flag.
+func Usage(w io.Writer) {
+	c := Default()
+	fs := flag.NewFlagSet("ingestd", flag.ContinueOnError)
+	fs.SetOutput(w)
+	c.flags(fs)
+	fmt.Fprint(w, "ingestd takes events over HTTP into Apache Iceberg tables.\n\nEach flag is also an environment variable: -cut-interval is FIRN_CUT_INTERVAL.\n\n")
+	fs.PrintDefaults()
 }
 
 // Validate reports all violations at once, each with what to do.
@@ -215,39 +215,4 @@ func (c Config) effective() []slog.Attr {
 	fs.VisitAll(func(f *flag.Flag) { attrs = append(attrs, slog.String(f.Name, f.Value.String())) })
 	sort.Slice(attrs, func(i, j int) bool { return attrs[i].Key < attrs[j].Key })
 	return attrs
-}
-
-// ByteSize is a number of bytes that is written with a binary unit: 512, 64KiB, 8GiB.
-type ByteSize int64
-
-var byteUnits = []struct {
-	name string
-	size ByteSize
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
-
-func (b ByteSize) String() string {
-	for _, u := range byteUnits {
-		if b >= u.size && b%u.size == 0 {
-			return strconv.FormatInt(int64(b/u.size), 10) + u.name
-		}
-	}
-	return strconv.FormatInt(int64(b), 10)
-}
-
-// Set parses a size; it is flag.Value's.
-func (b *ByteSize) Set(s string) error {
-	factor := ByteSize(1)
-	digits := s
-	for _, u := range byteUnits {
-		if rest, ok := strings.CutSuffix(s, u.name); ok {
-			factor, digits = u.size, rest
-			break
-		}
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 || ByteSize(n) > (1<<62)/factor {
-		return fmt.Errorf("%q is no size: write bytes as 1048576, 64KiB, 32MiB, 8GiB or 1TiB", s)
-	}
-	*b = ByteSize(n) * factor
-	return nil
 }

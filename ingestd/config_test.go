@@ -1,15 +1,16 @@
 package main
 
 import (
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-func noEnv(string) (string, bool) { return "", false }
-
 func TestDefaultsAreValid(t *testing.T) {
-	c, err := Parse("ingestd", nil, noEnv)
+	c, err := Parse(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,11 +20,7 @@ func TestDefaultsAreValid(t *testing.T) {
 }
 
 func TestFlagWinsOverEnvironment(t *testing.T) {
-	env := func(k string) (string, bool) {
-		v, ok := map[string]string{"FIRN_CUT_INTERVAL": "3s", "FIRN_SEGMENT_BYTES": "8MiB"}[k]
-		return v, ok
-	}
-	c, err := Parse("ingestd", []string{"-cut-interval", "2s"}, env)
+	c, err := Parse([]string{"-cut-interval", "2s"}, []string{"FIRN_CUT_INTERVAL=3s", "FIRN_SEGMENT_BYTES=8MiB", "FIRN_PYTHON=/usr/bin/python3", "PATH=/bin"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,10 +30,10 @@ func TestFlagWinsOverEnvironment(t *testing.T) {
 }
 
 func TestAllViolationsAtOnce(t *testing.T) {
-	_, err := Parse("ingestd", []string{
+	_, err := Parse([]string{
 		"-listen", "0.0.0.0:80", "-cut-interval", "1ms", "-table-share", "2", "-body-bytes", "2MiB", "-event-bytes", "4MiB", "-in-flight-bytes", "3MiB",
 		"-warehouse", "s3://bucket/x", "-namespace", "Default",
-	}, noEnv)
+	}, nil)
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -44,6 +41,98 @@ func TestAllViolationsAtOnce(t *testing.T) {
 		if !strings.Contains(err.Error(), want+":") {
 			t.Errorf("violation of %s is missing in:\n%v", want, err)
 		}
+	}
+}
+
+// TestWrongFlags wants each mistake told once, with what to write, and nothing else.
+func TestWrongFlags(t *testing.T) {
+	f := func(want string, args, environ []string) {
+		t.Helper()
+		var stdout, stderr strings.Builder
+		if status := command(args, environ, &stdout, &stderr); status != 2 || stdout.Len() > 0 {
+			t.Errorf("%v %v: status %d, printed %q", args, environ, status, stdout.String())
+		}
+		if got := stderr.String(); got != "ingestd: "+want+"\nsee ingestd -help\n" {
+			t.Errorf("%v %v:\n%swant\n%s", args, environ, got, want)
+		}
+	}
+	f(`invalid value "2" for flag -cut-interval: it has no unit: write 2s for seconds, 2ms for milliseconds`, []string{"-cut-interval", "2"}, nil)
+	f(`invalid value "soon" for flag -cut-interval: write a time as 500ms, 10s, 5m or 1h30m`, []string{"-cut-interval", "soon"}, nil)
+	f(`invalid value "loud" for flag -log-level: write DEBUG, INFO, WARN or ERROR`, []string{"-log-level", "loud"}, nil)
+	f(`invalid value "8GB" for flag -log-bytes: write a size as 1048576, 64KiB, 32MiB, 8GiB or 1TiB`, []string{"-log-bytes", "8GB"}, nil)
+	f(`flag provided but not defined: -port`, []string{"-port", "80"}, nil)
+	f(`unexpected argument "serve": all settings are flags`, []string{"serve"}, nil)
+	f(`invalid value "2" for environment variable FIRN_CUT_INTERVAL: it has no unit: write 2s for seconds, 2ms for milliseconds`, nil, []string{"FIRN_CUT_INTERVAL=2"})
+	f(`unknown environment variable FIRN_CUTINTERVAL: did you mean FIRN_CUT_INTERVAL?`, nil, []string{"FIRN_CUTINTERVAL=2s"})
+	f(`unknown environment variable FIRN_COLOR_OF_THE_SKY: no flag has that name`, nil, []string{"FIRN_COLOR_OF_THE_SKY=blue"})
+	f(`-cut-interval: 1ms is not between 100ms and 1h`, []string{"-cut-interval", "1ms"}, nil)
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	var stdout, stderr strings.Builder
+	if status := command([]string{"-help"}, nil, &stdout, &stderr); status != 0 || stderr.Len() > 0 ||
+		!strings.Contains(stdout.String(), "-cut-interval") || !strings.Contains(stdout.String(), "(default 10s)") {
+		t.Errorf("status %d: %s%s", status, stdout.String(), stderr.String())
+	}
+	stdout.Reset()
+	if status := command([]string{"-version"}, []string{"FIRN_NONSENSE=1"}, &stdout, &stderr); status != 0 || stdout.String() != version+"\n" {
+		t.Errorf("status %d: %s", status, stdout.String())
+	}
+}
+
+// TestCheck looks at directories, and makes none.
+func TestCheck(t *testing.T) {
+	root := t.TempDir()
+	data := filepath.Join(root, "new", "data")
+	var stdout, stderr strings.Builder
+	if status := command([]string{"-check", "-data", data}, nil, &stdout, &stderr); status != 0 || !strings.Contains(stdout.String(), "data="+data+"\n") {
+		t.Errorf("status %d: %s%s", status, stdout.String(), stderr.String())
+	}
+	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {
+		t.Errorf("-check made %v (%v)", left, err)
+	}
+	file := filepath.Join(root, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want int, args ...string) {
+		t.Helper()
+		stderr.Reset()
+		if status := command(append([]string{"-check"}, args...), nil, &stdout, &stderr); status != 2 || strings.Count(stderr.String(), "ingestd: -") != want {
+			t.Errorf("%v: status %d, %s", args, status, stderr.String())
+		}
+	}
+	f(1, "-data", data, "-warehouse", file)
+	f(1, "-data", data, "-warehouse", filepath.Join(file, "below"))
+	f(2, "-data", file)
+	if os.Geteuid() != 0 { // root may write anywhere
+		f(2, "-data", "/proc/nothing")
+	}
+}
+
+// TestFailedStart wants the error of a start told once.
+func TestFailedStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr strings.Builder
+	if status := command([]string{"-data", file, "-warehouse", t.TempDir()}, nil, &stdout, &stderr); status != 1 || strings.Count(stderr.String(), "not a directory") != 1 {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
+
+// TestPortTaken names the flag and what to give it.
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var stdout, stderr strings.Builder
+	status := command([]string{"-data", t.TempDir(), "-listen", l.Addr().String()}, nil, &stdout, &stderr)
+	if status != 1 || !strings.Contains(stderr.String(), "give another port") || !strings.Contains(stderr.String(), `"backlog_events":0`) {
+		t.Errorf("status %d: %s", status, stderr.String())
 	}
 }
 

@@ -6,7 +6,45 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
+
+// ensureDirs makes the directories usable that the configuration names.
+func ensureDirs(c Config) error {
+	data := ensureDir("data", c.Data)
+	if data == nil {
+		data = ensureDir("data", logDir(c))
+	}
+	return errors.Join(data, ensureDir("warehouse", c.Warehouse))
+}
+
+// checkDirs says whether ensureDirs would succeed, as far as that can be told without making anything.
+func checkDirs(c Config) error {
+	return errors.Join(checkDir("data", logDir(c)), checkDir("warehouse", c.Warehouse))
+}
+
+// checkDir looks at the nearest folder above dir that is there, or at dir itself.
+func checkDir(flagName, dir string) error {
+	at := filepath.Clean(dir)
+	info, err := os.Stat(at)
+	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		info, err = os.Stat(at)
+	}
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory", at)
+	}
+	if err == nil {
+		if err = unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+			err = fmt.Errorf("write to %s: %w", at, err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
+	}
+	return nil
+}
 
 // ensureDir makes a directory usable, or says what is wrong with it. The names of folders that it makes are durable when
 // it returns: RocksDB syncs what is in its folder, but not the folder's own name, and a power cut would take both.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -22,38 +23,42 @@ import (
 var version = "unknown"
 
 func main() {
-	os.Exit(command(os.Args[1:], os.LookupEnv))
+	os.Exit(command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags.
-func command(args []string, lookup func(string) (string, bool)) int {
-	cfg, err := Parse("ingestd", args, lookup)
+// command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags or environment.
+func command(args, environ []string, stdout, stderr io.Writer) int {
+	cfg, err := Parse(args, environ)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		Usage(stdout)
 		return 0
 	case cfg.Version:
-		fmt.Println(version)
+		fmt.Fprintln(stdout, version)
 		return 0
-	case err != nil:
+	case err == nil && cfg.Check:
+		err = check(cfg)
+	}
+	if err != nil {
 		for _, line := range strings.Split(err.Error(), "\n") {
-			fmt.Fprintln(os.Stderr, "ingestd:", line)
+			fmt.Fprintln(stderr, "ingestd:", line)
 		}
-		fmt.Fprintln(os.Stderr, "ingestd: see ingestd -help")
+		fmt.Fprintln(stderr, "see ingestd -help")
 		return 2
 	}
-	logger := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	if cfg.Check {
 		for _, a := range cfg.effective() {
-			fmt.Printf("%s=%s\n", a.Key, a.Value)
+			fmt.Fprintf(stdout, "%s=%s\n", a.Key, a.Value)
 		}
 		return 0
 	}
+	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	logger.LogAttrs(context.Background(), slog.LevelInfo, "starting", append([]slog.Attr{slog.String("version", version)}, cfg.effective()...)...)
 	debug.SetMemoryLimit(int64(cfg.MemoryLimit))
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	phases, _ := lookup("FIRN_PHASE_FILE") // for tests that kill the daemon: no setting of an operator's
+	phases := os.Getenv("FIRN_PHASE_FILE") // for tests that kill the daemon: no setting of an operator's
 	if err := run(ctx, cfg, phases, logger); err != nil {
 		logger.Error("ingestd ends", "error", err.Error())
 		return 1

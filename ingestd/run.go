@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
@@ -56,7 +57,7 @@ func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger)
 	if d.phases, err = phase.Open(phaseFile); err != nil {
 		return err
 	}
-	if err := errors.Join(ensureDir("data", cfg.Data), ensureDir("data", logDir(cfg)), ensureDir("warehouse", cfg.Warehouse)); err != nil {
+	if err := ensureDirs(cfg); err != nil {
 		return err
 	}
 	if err := d.openLog(); err != nil {
@@ -66,24 +67,48 @@ func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger)
 	if err := d.wire(); err != nil {
 		return err
 	}
+	d.logFound()
 	return d.serve(ctx)
+}
+
+// logFound says in one line what the start goes on from.
+func (d *daemon) logFound() {
+	logs, tables, backlog := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}, uint64(0)
+	tracks := d.log.Tracks()
+	for _, t := range tracks {
+		logs[t.Log], tables[t.Table.UUID] = true, true
+		backlog += uint64(t.High - t.Committed)
+	}
+	d.logger.Info("found in the data directory", "logs", len(logs), "tracks", len(tracks), "tables_in_logs", len(tables),
+		"backlog_events", backlog, "known_tables", len(d.tables.List()))
 }
 
 // logDir is RocksDB's folder: all that an acked event needs lies in it.
 func logDir(c Config) string { return filepath.Join(c.Data, "log") }
 
-// openLog opens the event log, and refuses one that another ingestd has open or that is damaged.
-func (d *daemon) openLog() error {
+// logConfig is the event log's part of the configuration.
+func logConfig(c Config) eventlog.Config {
 	lc := eventlog.Default()
 	lc.Schema = event.Schema
-	lc.MaxBytes = int64(d.cfg.LogBytes)
-	lc.MaxTableBytes = int64(float64(d.cfg.LogBytes) * d.cfg.TableShare)
-	lc.DedupWindow = d.cfg.DedupWindow
-	lc.DedupBytes = int64(d.cfg.DedupBytes)
-	lc.ReserveBytes = int64(d.cfg.DiskReserve)
-	lc.BallastBytes = int64(d.cfg.DiskReserve) / 4
-	lc.BallastPath = filepath.Join(d.cfg.Data, "ballast")
-	lc.FreeSpace = func() (int64, error) { return freeSpace(d.cfg.Data) }
+	lc.MaxBytes = int64(c.LogBytes)
+	lc.MaxTableBytes = int64(float64(c.LogBytes) * c.TableShare)
+	lc.DedupWindow = c.DedupWindow
+	lc.DedupBytes = int64(c.DedupBytes)
+	lc.ReserveBytes = int64(c.DiskReserve)
+	lc.BallastBytes = int64(c.DiskReserve) / 4
+	lc.BallastPath = filepath.Join(c.Data, "ballast")
+	lc.FreeSpace = func() (int64, error) { return freeSpace(c.Data) }
+	return lc
+}
+
+// check looks at what a start would need, and makes nothing.
+func check(c Config) error {
+	return errors.Join(checkDirs(c), logConfig(c).Validate())
+}
+
+// openLog opens the event log, and refuses one that another ingestd has open or that is damaged.
+func (d *daemon) openLog() error {
+	lc := logConfig(d.cfg)
 	lc.Phase = d.phases.Record
 	if err := lc.Validate(); err != nil {
 		return err
@@ -161,6 +186,9 @@ func (d *daemon) warehouseReachable(ctx context.Context) error {
 // serve runs the daemon until ctx ends, the drain is done, or a part breaks; then it stops the parts in order.
 func (d *daemon) serve(ctx context.Context) error {
 	listener, err := net.Listen("tcp", d.cfg.Listen)
+	if errors.Is(err, unix.EADDRINUSE) {
+		return fmt.Errorf("-listen: %w: another process serves there; stop it, or give another port, such as -listen 127.0.0.1:8081", err)
+	}
 	if err != nil {
 		return fmt.Errorf("-listen: %w", err)
 	}

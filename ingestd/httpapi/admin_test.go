@@ -254,6 +254,7 @@ func TestVersion(t *testing.T) {
 func (s *stack) scrape() map[string]string {
 	s.t.Helper()
 	series := map[string]string{}
+	pointer := regexp.MustCompile(`\b(them|those|these)\b`) // to the help of another metric
 	help := map[string]bool{}
 	lines := bufio.NewScanner(strings.NewReader(string(s.ok(s.do("GET", "/metrics", "")).body)))
 	for lines.Scan() {
@@ -261,6 +262,9 @@ func (s *stack) scrape() map[string]string {
 		if rest, ok := strings.CutPrefix(line, "# HELP "); ok {
 			name, text, _ := strings.Cut(rest, " ")
 			help[name] = text != ""
+			if strings.HasPrefix(name, "firn_") && (pointer.MatchString(text) || len(strings.Fields(text)) < 3) {
+				s.t.Errorf("the help of %s does not stand alone: %s", name, text)
+			}
 			continue
 		}
 		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {

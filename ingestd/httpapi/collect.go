@@ -63,9 +63,9 @@ func (n *numbers[S]) send(ch chan<- prometheus.Metric) S {
 type collector struct{ parts []part }
 
 var (
-	descRefused  = prometheus.NewDesc("firn_log_refused_total", "Appends refused by the log, by reason.", []string{"reason"}, nil)
-	descSync     = prometheus.NewDesc("firn_log_sync_seconds", "Time that a group commit's synced write took, in seconds.", nil, nil)
-	descRequests = prometheus.NewDesc("firn_requests_decided_total", "Commit requests by outcome, each delivery counted.", []string{"outcome"}, nil)
+	descRefused  = prometheus.NewDesc("firn_log_refused_total", "Appends that the event log refused, by reason.", []string{"reason"}, nil)
+	descSync     = prometheus.NewDesc("firn_log_sync_seconds", "Time that one group commit's synced write to the event log took, in seconds.", nil, nil)
+	descRequests = prometheus.NewDesc("firn_requests_decided_total", "Commit requests that the committer decided, by outcome, each delivery counted.", []string{"outcome"}, nil)
 	descBacklog  = prometheus.NewDesc("firn_table_backlog_events", "Events acked and not committed, by table.", []string{"table"}, nil)
 	descLag      = prometheus.NewDesc("firn_table_lag_seconds", "Age of the oldest event that is acked and not committed, by table.", []string{"table"}, nil)
 	descStopped  = prometheus.NewDesc("firn_table_stopped", "1 while shipping of the table is stopped until an operator acts.", []string{"table"}, nil)

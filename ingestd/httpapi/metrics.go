@@ -33,25 +33,25 @@ func NewMetrics(reg *prometheus.Registry) *Metrics {
 	m := &Metrics{
 		registry: reg,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "firn_http_requests_total",
-			Help: "Requests answered, by route and status code (0: cut off before a status was sent)."}, []string{"route", "code"}),
+			Help: "HTTP requests answered, by route and status code (0: cut off before a status was sent)."}, []string{"route", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "firn_http_request_seconds",
-			Help: "Time from a request's header to the end of its reply, in seconds, by route.", Buckets: latency}, []string{"route"}),
+			Help: "Time from an HTTP request's header to the end of its reply, in seconds, by route.", Buckets: latency}, []string{"route"}),
 		events: prometheus.NewCounter(prometheus.CounterOpts{Name: "firn_events_accepted_total",
-			Help: "Events acked: they are durable in the log."}),
+			Help: "Events acked: durable in the event log."}),
 		doubles: prometheus.NewCounter(prometheus.CounterOpts{Name: "firn_events_duplicate_total",
-			Help: "Events that were not stored, since their idempotency key was seen before."}),
+			Help: "Events not stored, since their idempotency key was seen before."}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "firn_body_bytes_total",
-			Help: "Bytes of the bodies of acked requests, expanded."}),
+			Help: "Bytes of the bodies of acked HTTP requests, expanded."}),
 		append: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "firn_append_seconds",
-			Help: "Time that an append took, its group commit's sync included, in seconds.", Buckets: latency}),
+			Help: "Time that an append to the event log took, its group commit's sync included, in seconds.", Buckets: latency}),
 		conns: prometheus.NewGauge(prometheus.GaugeOpts{Name: "firn_http_connections",
-			Help: "Open connections."}),
+			Help: "Open HTTP connections."}),
 		turned: prometheus.NewCounter(prometheus.CounterOpts{Name: "firn_http_connections_shed_total",
-			Help: "Connections that were told 503 and closed, since as many were open as may be."}),
+			Help: "HTTP connections that were told 503 and closed, since as many were open as may be."}),
 		refusals: map[string]prometheus.Counter{},
 	}
 	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "firn_http_refusals_total",
-		Help: "Requests refused, by stable error code; nothing of them was stored, except where API.md says otherwise."}, []string{"code"})
+		Help: "HTTP requests refused, by stable error code; a refused request stored nothing, except where API.md says otherwise."}, []string{"code"})
 	for _, f := range Faults {
 		m.refusals[f.Code] = refusals.WithLabelValues(f.Code)
 	}
@@ -64,9 +64,9 @@ func NewMetrics(reg *prometheus.Registry) *Metrics {
 func (m *Metrics) watch(b *budget) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "firn_body_bytes_in_flight",
-			Help: "Bytes that request bodies under way hold."}, func() float64 { return float64(b.held.Load()) }),
+			Help: "Bytes in memory that the bodies of HTTP requests under way hold."}, func() float64 { return float64(b.held.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "firn_body_bytes_in_flight_limit",
-			Help: "Bytes that request bodies under way may hold; beyond it requests are shed."}, func() float64 { return float64(b.limit) }),
+			Help: "Bound on firn_body_bytes_in_flight; beyond it HTTP requests are shed with 503."}, func() float64 { return float64(b.limit) }),
 	)
 }
 

@@ -15,8 +15,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/linxGnu/grocksdb"
 
@@ -105,7 +107,9 @@ func (s *Store) Iterate(f kv.Family, lo, hi []byte, reverse bool, fn func(k, v [
 	if s.db == nil {
 		return kv.ErrClosed
 	}
-	it := s.db.NewIteratorCF(s.scan, s.families[f])
+	opts, free := bounded(lo, hi, reverse)
+	defer free()
+	it := s.db.NewIteratorCF(opts, s.families[f])
 	defer it.Close()
 	seek(it, lo, hi, reverse)
 	for it.Valid() {
@@ -128,6 +132,27 @@ func (s *Store) Iterate(f kv.Family, lo, hi []byte, reverse bool, fn func(k, v [
 		return fmt.Errorf("iterate %s: %w", f, err)
 	}
 	return nil
+}
+
+// bounded makes the options of an iteration that ends at its range by itself. Without a bound an iterator that reaches the end of the
+// range goes on to the next key that is there: past all that was deleted behind it, which for the index of a thousand trimmed tables
+// was 4 ms an iteration.
+func bounded(lo, hi []byte, reverse bool) (opts *grocksdb.ReadOptions, free func()) {
+	opts = grocksdb.NewDefaultReadOptions()
+	opts.SetFillCache(false)  // a scan reads each block once: it must not push out indexes and filters
+	var pinner runtime.Pinner // C keeps the bound's address until the iterator is closed
+	switch {
+	case reverse && len(lo) > 0:
+		pinner.Pin(unsafe.SliceData(lo))
+		opts.SetIterateLowerBound(lo)
+	case !reverse && len(hi) > 0:
+		pinner.Pin(unsafe.SliceData(hi))
+		opts.SetIterateUpperBound(hi)
+	}
+	return opts, func() {
+		opts.Destroy()
+		pinner.Unpin()
+	}
 }
 
 func seek(it *grocksdb.Iterator, lo, hi []byte, reverse bool) {

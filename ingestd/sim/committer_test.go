@@ -27,15 +27,20 @@ const budget = 30 * time.Second
 
 func newCommitter(w *world, id int) *committer {
 	c := &committer{process: newProcess(w), id: id, done: make(chan struct{})}
-	cat, store := c.client()
-	rng := rand.New(rand.NewPCG(w.fate.Uint64(), 3))
-	c.inner = commitlib.New(cat, store, commitlib.Config{
-		Parallel: 1, Rand: rng.Uint64, Log: quiet, MaxAttempts: 6,
-		SpillBeyond: w.spillAfter, SpillQuiet: w.spillQuiet,
-	})
+	c.inner = c.commitlib()
 	go c.loop()
 	synctest.Wait() // until it waits for messages: those who wait are served in the order in which they came
 	return c
+}
+
+// commitlib makes a process's own committer.
+func (p *process) commitlib() *commitlib.Committer {
+	cat, store := p.client()
+	rng := rand.New(rand.NewPCG(p.w.fate.Uint64(), 3))
+	return commitlib.New(cat, store, commitlib.Config{
+		Parallel: 1, Rand: rng.Uint64, Log: quiet, MaxAttempts: 6,
+		SpillBeyond: p.w.spillAfter, SpillQuiet: p.w.spillQuiet,
+	})
 }
 
 func (c *committer) loop() {
@@ -55,36 +60,44 @@ func (c *committer) loop() {
 // handle is one invocation.
 func (c *committer) handle() {
 	w := c.w
-	began := time.Now()
 	ctx, cancel := c.ctx, context.CancelFunc(func() {})
 	if w.deadlines {
 		ctx, cancel = context.WithTimeout(ctx, budget)
 	}
 	defer cancel()
-	t := w.tableOf(c.inHand[0].msg.Group)
-	next := w.nextOnes(t, c.inHand)
-	msgs := make([]commitlib.Message, len(c.inHand))
-	for i, d := range c.inHand {
-		msgs[i] = d.msg
-	}
-	before := c.inner.Counters()
-	failed := c.inner.Handle(ctx, msgs)
+	failed := c.invoke(ctx, fmt.Sprintf("committer %d", c.id), c.inner, c.inHand)
 	if !c.alive() {
 		return // killed: whatever it was about to say, nobody heard
 	}
-	after := c.inner.Counters()
-	if w.trace != nil {
-		w.step("committer %d took %s of %s since %s: applied %d skipped %d gaps %d overlaps %d too old %d rejected %d, failed %v",
-			c.id, names(w, c.inHand), t.id.Name, time.Since(w.began)-time.Since(began), after.Applied-before.Applied, after.Skipped-before.Skipped,
+	w.queue.give(c.inHand, func(id string) bool { return slices.Contains(failed, id) })
+	if w.notify {
+		w.poke(w.tableOf(c.inHand[0].msg.Group).id)
+	}
+	c.inHand = nil
+}
+
+// invoke has a committer handle a batch, and checks what it did.
+func (p *process) invoke(ctx context.Context, name string, inner *commitlib.Committer, batch []*delivery) []string {
+	w := p.w
+	began := time.Since(w.began)
+	t := w.tableOf(batch[0].msg.Group)
+	next := w.nextOnes(t, batch)
+	msgs := make([]commitlib.Message, len(batch))
+	for i, d := range batch {
+		msgs[i] = d.msg
+	}
+	before := inner.Counters()
+	failed := inner.Handle(ctx, msgs)
+	if !p.alive() {
+		return failed
+	}
+	if after := inner.Counters(); w.trace != nil {
+		w.step("%s took %s of %s since %s: applied %d skipped %d gaps %d overlaps %d too old %d rejected %d, failed %v",
+			name, names(w, batch), t.id.Name, began, after.Applied-before.Applied, after.Skipped-before.Skipped,
 			after.Gaps-before.Gaps, after.Overlaps-before.Overlaps, after.TooOld-before.TooOld, after.Rejected-before.Rejected, failed)
 	}
-	isFailed := func(id string) bool { return slices.Contains(failed, id) }
-	w.checkNotDropped(t, next, isFailed)
-	w.queue.give(c.inHand, isFailed)
-	c.inHand = nil
-	if w.notify {
-		w.poke(t.id)
-	}
+	w.checkNotDropped(t, next, func(id string) bool { return slices.Contains(failed, id) })
+	return failed
 }
 
 func names(w *world, batch []*delivery) string {
@@ -110,13 +123,13 @@ func (c *committer) stop() {
 	<-c.done
 }
 
-// nextOnes are the deliveries of a batch that are the next of their log, on a table as it is right now. It looks only where a
-// look is cheap; nil elsewhere.
+// nextOne is a delivery that was the next of its log on a table, as it was then.
 type nextOne struct {
 	d  *delivery
 	ct *catalog.Table
 }
 
+// nextOnes finds them in a batch that arrives now. Looking costs, so it looks now and then.
 func (w *world) nextOnes(t *table, batch []*delivery) (next []nextOne) {
 	if w.catalog != onREST && w.fate.IntN(4) > 0 { // REST's metadata need not be parsed
 		return nil

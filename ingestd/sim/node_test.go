@@ -9,10 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"firn/commitlib"
 	"firn/commitlib/catalog"
 	"firn/commitlib/column"
 	"firn/commitlib/datafile"
 	"firn/commitlib/iceberg"
+	"firn/ingestd/commitq"
 	"firn/ingestd/event"
 	"firn/ingestd/eventlog"
 	"firn/ingestd/kv"
@@ -48,6 +50,7 @@ type daemon struct {
 	log  *eventlog.Log
 	reg  *registry.Registry
 	ship *ship.Shipper
+	own  *commitq.InProcess // nil: there are committers elsewhere
 	poke chan struct{}
 	done chan struct{}
 	dead bool // it ended by itself: the log is broken
@@ -101,12 +104,51 @@ func (n *node) start() {
 	sc.RecheckStopped, sc.TrimIdle = 20*time.Minute, 2*time.Minute
 	sc.Logger, sc.Seed = quiet, w.fate.Uint64()|1
 	sc.Encoder = datafile.Config{Level: datafile.Fastest, PageBytes: 4 << 10, RowGroupBytes: 64 << 10}
-	if d.ship, err = ship.New(ship.Deps{Log: d.log, Registry: d.reg, Catalog: cat, Store: store, Queue: senderQueue{w.queue, d.process}}, sc); err != nil {
+	sender := &senderQueue{q: w.queue, p: d.process}
+	if w.embedded {
+		sender.inner = d.embed(n.dir.name)
+	}
+	if d.ship, err = ship.New(ship.Deps{Log: d.log, Registry: d.reg, Catalog: cat, Store: store, Queue: sender}, sc); err != nil {
 		w.bad("%s: make shipper: %v", n.dir.name, err)
 	}
 	n.daemon = d
 	go d.loop()
 	synctest.Wait()
+}
+
+// embed makes the daemon's own committer and the queue to it.
+func (d *daemon) embed(name string) *commitq.InProcess {
+	w, inner := d.w, d.commitlib()
+	rng := rand.New(rand.NewPCG(w.fate.Uint64(), 5))
+	cfg := commitq.DefaultConfig()
+	cfg.Seed, cfg.Parallel = rng.Uint64()|1, 1
+	cfg.Done = func(group string) {
+		d.ship.Notify(group)
+		select {
+		case d.poke <- struct{}{}:
+		default:
+		}
+	}
+	var err error
+	d.own, err = commitq.NewInProcess(func(ctx context.Context, msgs []commitq.Message) []string {
+		time.Sleep(time.Duration(1 + rng.Int64N(int64(20*time.Millisecond)))) // until the sender waits
+		batch := make([]*delivery, len(msgs))
+		for i, m := range msgs {
+			req, err := commitlib.Decode(m.Body)
+			if err != nil {
+				w.bad("%s handed over what is no request: %v", name, err)
+				return nil
+			}
+			batch[i] = &delivery{msg: m, req: req}
+		}
+		failed := d.invoke(ctx, name, inner, batch)
+		time.Sleep(time.Duration(1 + rng.Int64N(int64(time.Millisecond)))) // whoever is told now must not run beside us
+		return failed
+	}, cfg)
+	if err != nil {
+		w.bad("%s: make queue: %v", name, err)
+	}
+	return d.own
 }
 
 func (w *world) partitionBy() []string {
@@ -160,6 +202,11 @@ func (w *world) poke(id catalog.Ident) {
 func (n *node) stop() {
 	n.cancel()
 	<-n.done
+	if n.own != nil {
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = n.own.Close(gone)
+	}
 	if n.log != nil {
 		_ = n.log.Close()
 	}

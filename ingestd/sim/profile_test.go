@@ -28,6 +28,7 @@ type profile struct {
 	tableCount int
 	steps      int
 	slow       bool // gaps of hours
+	embedded   bool // each daemon commits for itself, as it does by default
 
 	faults     float64 // of calls
 	kvFaults   float64 // of writes to a directory's store
@@ -59,6 +60,9 @@ func newProfile(r *rand.Rand) profile {
 		byHour: r.IntN(3) == 0, segment: int64(40 << r.IntN(5)), window: 2 + r.IntN(7),
 		spillAfter: 1 + r.IntN(4), spillQuiet: pick(2*time.Minute, time.Hour, 24*time.Hour),
 	}
+	if r.IntN(4) == 0 {
+		p.embedded, p.lossy, p.deadlines, p.notify = true, 0, false, true
+	}
 	if r.IntN(2) == 0 {
 		p.kvFaults = 0.01
 	}
@@ -66,8 +70,8 @@ func newProfile(r *rand.Rand) profile {
 }
 
 func (p *profile) String() string {
-	return fmt.Sprintf("%s, %d directories, %d tables, %d steps (hours between them: %v), faults %.2f/%.2f, lossy %.2f, notify %v, deadlines %v, copies %v, clobber %v, repair %v, cut %s, hot %s, by hour %v, segment %d, window %d, spill %d/%s",
-		p.catalog, p.nodeCount, p.tableCount, p.steps, p.slow, p.faults, p.kvFaults, p.lossy, p.notify, p.deadlines, p.copies, p.clobber, p.repair,
+	return fmt.Sprintf("%s, embedded %v, %d directories, %d tables, %d steps (hours between them: %v), faults %.2f/%.2f, lossy %.2f, notify %v, deadlines %v, copies %v, clobber %v, repair %v, cut %s, hot %s, by hour %v, segment %d, window %d, spill %d/%s",
+		p.catalog, p.embedded, p.nodeCount, p.tableCount, p.steps, p.slow, p.faults, p.kvFaults, p.lossy, p.notify, p.deadlines, p.copies, p.clobber, p.repair,
 		p.cutEvery, p.hot, p.byHour, p.segment, p.window, p.spillAfter, p.spillQuiet)
 }
 

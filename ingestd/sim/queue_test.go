@@ -33,14 +33,15 @@ const maxTries = 8
 
 // senderQueue is the queue as a node sees it.
 type senderQueue struct {
-	q *queue
-	p *process
+	q     *queue
+	p     *process
+	inner *commitq.InProcess // takes the messages instead, where daemons commit for themselves
 }
 
 var errQueue = errors.New("queue is unreachable")
 
 // Send implements commitq.Queue.
-func (s senderQueue) Send(_ context.Context, msgs []commitq.Message) error {
+func (s *senderQueue) Send(_ context.Context, msgs []commitq.Message) error {
 	if err := s.p.enter(); err != nil {
 		return err
 	}
@@ -53,6 +54,13 @@ func (s senderQueue) Send(_ context.Context, msgs []commitq.Message) error {
 		}
 		s.q.n++
 		m.ID = time.Duration(s.q.n).String()
+		if s.inner != nil {
+			w.step("handed over %s [%d, %d] of %s to %s", m.ID, req.First, req.Last, w.label("L", req.Log), m.Group)
+			if err := s.inner.Send(context.Background(), []commitq.Message{m}); err != nil {
+				return err
+			}
+			continue
+		}
 		d := &delivery{msg: m, req: req}
 		copies, err := w.mail()
 		for _, delay := range copies {

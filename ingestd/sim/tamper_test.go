@@ -218,7 +218,7 @@ func (w *world) atRest(t *table, ct, lowered *catalog.Table) bool {
 		}
 	}
 	for _, n := range w.nodes {
-		if !n.up() || n.sleeps {
+		if !n.up() || n.sleeps || n.own != nil && n.own.Stats().Messages > 0 {
 			return false
 		}
 		for _, info := range n.log.Tracks() {

@@ -211,6 +211,9 @@ func (d *daemon) serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		d.logger.Info("stopping", "reason", context.Cause(ctx).Error())
+		if d.cfg.Drain {
+			err = <-drained // it ends with ctx, and names what is left: status 0 would say that the directory can go
+		}
 	case err = <-served:
 	case err = <-d.log.Fatal():
 		err = fmt.Errorf("the event log broke, nothing is acked from here on; what was acked is safe and is found again at the next start: %w", err)

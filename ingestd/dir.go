@@ -10,13 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The modes of folders that are made: engines of other users read the warehouse; nobody else reads the log.
+const (
+	openMode    = 0o755
+	privateMode = 0o750
+)
+
 // ensureDirs makes the directories usable that the configuration names.
 func ensureDirs(c Config) error {
-	data := ensureDir("data", c.Data)
+	data := ensureDir("data", c.Data, openMode)
 	if data == nil {
-		data = ensureDir("data", logDir(c))
+		data = ensureDir("data", logDir(c), privateMode)
 	}
-	return errors.Join(data, ensureDir("warehouse", c.Warehouse))
+	return errors.Join(data, ensureDir("warehouse", c.Warehouse, openMode))
 }
 
 // checkDirs says whether ensureDirs would succeed, as far as that can be told without making anything.
@@ -48,8 +54,8 @@ func checkDir(flagName, dir string) error {
 
 // ensureDir makes a directory usable, or says what is wrong with it. The names of folders that it makes are durable when
 // it returns: RocksDB syncs what is in its folder, but not the folder's own name, and a power cut would take both.
-func ensureDir(flagName, dir string) error {
-	if err := makeDurable(dir); err != nil {
+func ensureDir(flagName, dir string, mode fs.FileMode) error {
+	if err := makeDurable(dir, mode); err != nil {
 		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
 	}
 	probe, err := os.CreateTemp(dir, ".firn-probe-*")
@@ -59,9 +65,10 @@ func ensureDir(flagName, dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// makeDurable makes dir and the parents that are missing, and syncs the folder that each new name is in. A folder that is there
-// already may have been made by a start that was killed before its sync, so it is synced too, where its parent can be read.
-func makeDurable(dir string) error {
+// makeDurable makes dir, with that mode, and the parents that are missing, and syncs the folder that each new name is in. A
+// folder that is there already may have been made by a start that was killed before its sync, so it is synced too, where its
+// parent can be read.
+func makeDurable(dir string, mode fs.FileMode) error {
 	parent := filepath.Dir(filepath.Clean(dir))
 	if info, err := os.Stat(dir); err == nil {
 		if !info.IsDir() {
@@ -74,10 +81,10 @@ func makeDurable(dir string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := makeDurable(parent); err != nil {
+	if err := makeDurable(parent, openMode); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(parent)

@@ -22,7 +22,7 @@ func TestInterruptedDrainFails(t *testing.T) {
 	cfg.Warehouse = filepath.Join(cfg.Data, "warehouse")
 	logger := slog.New(slog.DiscardHandler)
 	d := &daemon{cfg: cfg, logger: logger}
-	if err := errors.Join(ensureDir("data", logDir(cfg)), d.openLog()); err != nil {
+	if err := errors.Join(ensureDirs(cfg), d.openLog()); err != nil {
 		t.Fatal(err)
 	}
 	b := event.Get(1)

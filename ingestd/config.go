@@ -80,7 +80,7 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.Var(&c.LogBytes, "log-bytes", "`size` on disk that the log may reach. At the bound, appends are refused with 503 until the backlog drains")
 	fs.Float64Var(&c.TableShare, "table-share", c.TableShare, "`fraction` of -log-bytes that one table may hold, so that a stuck table leaves room for the others")
 	fs.Var(&c.DiskReserve, "disk-reserve", "`size` of free space to keep on the volume. Below it appends get 507, while reading and committing go on")
-	fs.Var(&c.MemoryLimit, "memory-limit", "soft `size` for the Go heap (GOMEMLIMIT); RocksDB takes up to 96 MiB besides")
+	fs.Var(&c.MemoryLimit, "memory-limit", "soft `size` for the Go heap (GOMEMLIMIT); RocksDB takes up to 128 MiB besides")
 	fs.Var((*period)(&c.DedupWindow), "dedup-window", "`time` that an idempotency key is remembered")
 	fs.Var(&c.DedupBytes, "dedup-bytes", "`size` of the remembered idempotency keys. When it is full, events with new keys are refused with 429; no key is forgotten early")
 	fs.Var(&c.BodyBytes, "body-bytes", "largest `size` of a request body, expanded")

@@ -93,7 +93,7 @@ func TestWatermark(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.ok(s.do("GET", "/tables/events/watermark", ""))
-	want := `{"table":"events","backlog_events":1,"lag_seconds":0,"logs":[{"log":"` + a.Log + `","open":true,"low":1,"committed":2,"high":3,"backlog_events":1,"lag_seconds":0}]}` + "\n"
+	want := `{"table":"events","backlog_events":1,"lag_seconds":0,"logs":[{"log":"` + a.Log + `","table_uuid":"` + track.Table.UUID.String() + `","open":true,"low":1,"committed":2,"high":3,"backlog_events":1,"lag_seconds":0}]}` + "\n"
 	if string(got.body) != want {
 		t.Fatalf("the watermark is\n%s, want\n%s", got.body, want)
 	}

@@ -120,7 +120,7 @@ var kinds = []struct {
 	{registry.ErrStopped, "ingest_stopped", "PUT /tables/{table} takes up ingest again", 0},
 	{registry.ErrReplaced, "table_stopped", "see the daemon's log for the operator's choices", 10 * time.Second},
 	{registry.ErrTooManyTables, "too_many_tables", "send to a table that exists", 0},
-	{registry.ErrUnavailable, "catalog_unavailable", "retry", 2 * time.Second},
+	{registry.ErrUnavailable, "catalog_unavailable", "retry; /health/ready tells when it is back", 2 * time.Second},
 	{registry.ErrBadSettings, "invalid_settings", "API.md has the range of each setting", 0},
 	{eventlog.ErrFull, "backlog_full", "retry; look at /health/ready and firn_backlog_events", 5 * time.Second},
 	{eventlog.ErrTableFull, "table_backlog_full", "retry; look at GET /tables/{table}/watermark", 5 * time.Second},

@@ -10,10 +10,11 @@ import (
 // logReply is how one log's events for a table stand.
 type logReply struct {
 	Log        string     `json:"log"`
-	Open       bool       `json:"open"`      // takes new events; else it is of an earlier run, and drains
-	Low        uint64     `json:"low"`       // first event still in the log; high+1 when there is none
-	Committed  uint64     `json:"committed"` // last event in the table
-	High       uint64     `json:"high"`      // last event acked
+	TableUUID  string     `json:"table_uuid"` // which the events are for: a table made anew has another
+	Open       bool       `json:"open"`       // takes new events; else it is of an earlier run, and drains
+	Low        uint64     `json:"low"`        // first event still in the log; high+1 when there is none
+	Committed  uint64     `json:"committed"`  // last event in the table
+	High       uint64     `json:"high"`       // last event acked
 	Backlog    uint64     `json:"backlog_events"`
 	LagSeconds float64    `json:"lag_seconds"` // age of the oldest event that is not committed
 	Stopped    *stopReply `json:"stopped,omitempty"`
@@ -57,7 +58,7 @@ func (a *API) watermark(t *registry.Table) watermarkReply {
 	out := watermarkReply{Table: t.Name, Backlog: st.Backlog, LagSeconds: st.Lag.Seconds(), Logs: []logReply{}}
 	for _, ts := range st.Tracks {
 		l := logReply{
-			Log: ts.Log.String(), Open: !ts.Older, Low: uint64(low[trackKey(ts.Log, ts.TableUUID)]),
+			Log: ts.Log.String(), TableUUID: ts.TableUUID.String(), Open: !ts.Older, Low: uint64(low[trackKey(ts.Log, ts.TableUUID)]),
 			Committed: uint64(ts.Committed), High: uint64(ts.High), Backlog: ts.Backlog, LagSeconds: ts.Lag.Seconds(), LastError: ts.LastError,
 		}
 		if s := ts.Stop; s != nil {

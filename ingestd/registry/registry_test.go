@@ -256,6 +256,31 @@ func TestTooManyTables(t *testing.T) {
 	}
 }
 
+// An operator must find the reason in the log, and not once for each request.
+func TestCatalogDownIsLogged(t *testing.T) {
+	r := newRig(t)
+	var log strings.Builder
+	r.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	now := time.Unix(1_800_000_000, 0)
+	r.cfg.Now = func() time.Time { return now }
+	reg := r.open()
+	r.cat.fault = func(string) error { return errors.New("unplugged") }
+	f := func(lines int) {
+		t.Helper()
+		for i := range 5 {
+			if _, err := reg.Ensure(t.Context(), fmt.Sprintf("t%d", i)); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if got := strings.Count(log.String(), "unplugged"); got != lines {
+			t.Errorf("%d lines, want %d:\n%s", got, lines, log.String())
+		}
+	}
+	f(1)
+	now = now.Add(awayEvery)
+	f(2)
+}
+
 // The catalog is down: waiting is bounded, a producer that retries does not reach it each time, and its return is noticed soon.
 func TestCatalogDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

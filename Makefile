@@ -38,8 +38,11 @@ build: setup ## build bin/ingestd and bin/flushlambda
 	CGO_ENABLED=0 $(GO) build -tags lambda.norpc -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
 
 .PHONY: run
-run: build ## build, then start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='-cut-interval 2s' adds flags)
-	@exec bin/ingestd $(ARGS)
+run: setup ## build and start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='-cut-interval 2s' adds flags)
+	@mkdir -p bin
+	echo 'building bin/ingestd (about a minute the first time) …' >&2
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ingestd ./ingestd
+	exec bin/ingestd $(ARGS)
 
 .PHONY: dist
 dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambda's bootstrap
@@ -59,6 +62,15 @@ venv: .venv/stamp ## make .venv with the Iceberg readers that the tests read wit
 	@scripts/setup python
 	test -x $(PY) || python3 -m venv .venv
 	$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements.txt
+	touch $@
+
+.PHONY: venv-query
+venv-query: .venv/stamp-query ## make .venv with DuckDB alone, for scripts/duckdb
+
+.venv/stamp-query: perf/readers/requirements-query.txt perf/readers/constraints.txt
+	@scripts/setup python
+	test -x $(PY) || python3 -m venv .venv
+	$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements-query.txt
 	touch $@
 
 .PHONY: test

@@ -2,6 +2,7 @@ package ship
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,5 +106,40 @@ func TestSegmentsOfTinyEventsAreBoundedInRows(t *testing.T) {
 		if got := n.shipper.Stats().SegmentsCut; got != 5 {
 			t.Errorf("%d segments were cut of 20,000 events, want 5 of at most 4,096", got)
 		}
+	})
+}
+
+// A trim may take long: moving a stuck table's blocks is a gigabyte. A stop does not wait for it.
+func TestStopDoesNotWaitForATrim(t *testing.T) {
+	bubble(t, func(w *world) {
+		t := w.T
+		var held atomic.Bool
+		release := make(chan struct{})
+		dir := kv.NewMem()
+		dir.Fault = func(int) kv.Fault {
+			if held.Load() {
+				<-release
+			}
+			return kv.None
+		}
+		n := w.start(dir)
+		n.mustAppend("clicks", some(3)...)
+		n.within(time.Minute, "committed", n.drained)
+		held.Store(true)
+		time.Sleep(2 * n.shipper.cfg.TrimEvery)
+		n.shipper.mu.Lock()
+		if !n.shipper.trimming {
+			t.Error("no trim is under way")
+		}
+		n.shipper.mu.Unlock()
+		n.stop()
+		select {
+		case <-n.ran:
+		case <-time.After(time.Minute):
+			t.Error("Run waits for the trim")
+		}
+		close(release)
+		n.stop = nil
+		n.close()
 	})
 }

@@ -98,7 +98,8 @@ func (s *Shipper) takeLocked(now time.Time) *track {
 	return t
 }
 
-// Run ships until ctx ends or the log breaks, whose error it returns; what is under way then is finished or given up first.
+// Run ships until ctx ends or the log breaks, whose error it returns; the turns under way then are finished or given up first.
+// Close the log next, which ends a trim under way.
 func (s *Shipper) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.turns.Wait()
@@ -154,7 +155,7 @@ func (s *Shipper) dispatch(ctx context.Context, now time.Time) time.Time {
 			next = s.trimAt
 		} else {
 			s.trimming, s.trimAt = true, time.Time{}
-			s.turns.Go(s.trim)
+			go s.trim() // Run does not wait for it: moving a stuck table's blocks takes tens of seconds. It ends with the log
 		}
 	}
 	if len(s.schedule) > 0 && s.active < s.cfg.Turns { // else the end of a turn wakes

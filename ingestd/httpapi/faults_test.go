@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -227,5 +229,63 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	}
 	for route := range documented {
 		t.Errorf("API.md has %s, which does not exist", route)
+	}
+}
+
+// TestEverySettingIsDocumented compares the settings with API.md's: names, defaults and ranges.
+func TestEverySettingIsDocumented(t *testing.T) {
+	doc, err := os.ReadFile("API.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := json.Marshal(registry.DefaultSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defaults map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &defaults); err != nil {
+		t.Fatal(err)
+	}
+	if len(defaults) != len(settings) {
+		t.Errorf("PUT takes %d settings, a table has %d", len(settings), len(defaults))
+	}
+	for _, s := range settings {
+		value := string(defaults[s.name])
+		if strings.ContainsAny(value, `"[`) {
+			value = "`" + value + "`"
+		}
+		if row := fmt.Sprintf("| `%s` | %s | %s", s.name, value, registry.Ranges()[s.name]); value == "" || !strings.Contains(string(doc), "\n"+row) {
+			t.Errorf("API.md has no row that begins with %s", row)
+		}
+	}
+}
+
+// TestExamples runs API.md's examples, in its order: each must be taken, at any date.
+func TestExamples(t *testing.T) {
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl is not installed")
+	}
+	doc, err := os.ReadFile("API.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStack(t, options{})
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(doc), -1)
+	if len(blocks) < 3 {
+		t.Fatalf("API.md has %d examples", len(blocks))
+	}
+	for _, b := range blocks {
+		script := strings.ReplaceAll(b[1], "localhost:8080", s.addr)
+		script = strings.ReplaceAll(script, "curl ", curl+" -sS --fail-with-body ")
+		if out, err := exec.Command("bash", "-euo", "pipefail", "-c", script).CombinedOutput(); err != nil {
+			t.Errorf("%s\n%v: %s", b[1], err, out)
+		}
+	}
+	if s.stored() != 5 {
+		t.Errorf("%d events are stored, want 5", s.stored())
+	}
+	if table, ok := s.registry.Get("events"); !ok || table.Settings.CutInterval != registry.Duration(5*time.Second) {
+		t.Error("the settings were not taken")
 	}
 }

@@ -53,6 +53,18 @@ const (
 	maxWindow      = 200 * 365 * Day // keeps now ± window inside what a time.Duration and a timestamptz hold
 )
 
+// Ranges says what each setting with bounds may be, as Validate holds it; API.md repeats it.
+func Ranges() map[string]string {
+	between := func(lo, hi time.Duration) string { return fmt.Sprintf("%s to %s", Duration(lo), Duration(hi)) }
+	return map[string]string{
+		"cut_interval":      between(minCutInterval, maxCutInterval),
+		"hot_retention":     between(0, maxHot),
+		"target_file_bytes": fmt.Sprintf("%d to %d", minTargetBytes, maxTargetBytes),
+		"time_window_back":  between(0, maxWindow),
+		"time_window_ahead": between(0, maxWindow),
+	}
+}
+
 // Validate joins all that is wrong; each says the field, its value and what would do. errors.Is(err, ErrBadSettings).
 func (s *Settings) Validate() error {
 	var errs []error

@@ -83,20 +83,20 @@ func (s *Shipper) recorded(t *track, seg *segment) ([]byte, error) {
 }
 
 // verify looks whether all files of a segment staged long ago are still there, and states a new staging time then, durably. Where one is
-// missing the segment is to be staged again under new names: somebody removes files of that age, and may be about to remove
-// these names; nil is returned, and the segment is unsent.
+// missing, or so old that somebody may be about to remove it, the segment is to be staged again under new names; nil is returned, and
+// the segment is unsent.
 func (s *Shipper) verify(ctx context.Context, t *track, seg *segment, body []byte) ([]byte, error) {
 	req, err := commitlib.Decode(body)
 	if err != nil {
 		return nil, fmt.Errorf("recorded request: %w", err)
 	}
 	at := time.Now().Truncate(time.Millisecond)
-	missing, err := s.anyMissing(ctx, req)
+	gone, err := s.anyGone(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	if missing {
-		s.cfg.Logger.Warn("staged files are gone; the segment is staged again", "table", t.table.Name, "log", t.log, "first", seg.First, "last", seg.Last)
+	if gone {
+		s.cfg.Logger.Warn("staged files are gone or too old; the segment is staged again", "table", t.table.Name, "log", t.log, "first", seg.First, "last", seg.Last)
 		return nil, s.nextAttempt(t, seg)
 	}
 	req.StagedAt = at
@@ -108,8 +108,12 @@ func (s *Shipper) verify(ctx context.Context, t *track, seg *segment, body []byt
 	return body, s.record(t, seg, body)
 }
 
-// anyMissing reports whether a file of the request is not there, or has another size.
-func (s *Shipper) anyMissing(ctx context.Context, req *commitlib.Request) (missing bool, err error) {
+// outlived reports whether a staged object is too old to be named by a request: others remove what no snapshot names after three days
+// (Spark and S3 Tables by default). A request that names it is applied within commitlib.MaxStagedAge, so it is two days old at most then.
+func outlived(info objstore.Info) bool { return time.Since(info.Modified) > commitlib.MaxStagedAge }
+
+// anyGone reports whether a file of the request is not there, has another size, or has outlived its time.
+func (s *Shipper) anyGone(ctx context.Context, req *commitlib.Request) (is bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	gone := errors.New("missing")
@@ -132,7 +136,7 @@ func (s *Shipper) anyMissing(ctx context.Context, req *commitlib.Request) (missi
 			defer stop()
 			info, err := s.Store.Head(ctx, key)
 			switch {
-			case errors.Is(err, objstore.ErrNotExist) || err == nil && info.Size != f.FileSizeInBytes:
+			case errors.Is(err, objstore.ErrNotExist) || err == nil && (info.Size != f.FileSizeInBytes || outlived(info)):
 				cancel(gone)
 			case err != nil:
 				cancel(outside(fmt.Errorf("verify data file: %w", err)))

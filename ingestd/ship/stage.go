@@ -17,8 +17,8 @@ import (
 	"firn/ingestd/registry"
 )
 
-// errDiffers says that an object with other bytes is at a staged file's name.
-var errDiffers = errors.New("object of that name has other bytes")
+// errTaken says that a staged file's name is taken: by an object with other bytes, or by one too old to be relied on.
+var errTaken = errors.New("object of that name has other bytes, or is too old")
 
 // maxAttempts bounds the names tried in one turn. More than one is a new encoder, or verification; more than a few is a bug.
 const maxAttempts = 4
@@ -57,7 +57,7 @@ func (s *Shipper) stage(ctx context.Context, t *track, i int, st *stager) ([]byt
 		// The files are no older than the moment before the first was written.
 		req.StagedAt = time.Now().Truncate(time.Millisecond)
 		req.Files, err = s.encodeAndUpload(ctx, t, seg, ct, schema, spec, groups, st)
-		if !errors.Is(err, errDiffers) {
+		if !errors.Is(err, errTaken) {
 			break
 		}
 		if err := s.nextAttempt(t, seg); err != nil {
@@ -232,7 +232,7 @@ func fileKey(prefix, partition, log string, seg *segment, k int) string {
 	return string(append(b, ".parquet"...))
 }
 
-// upload creates one file exclusively. A file that is there with the same bytes is as good; errDiffers for another.
+// upload creates one file exclusively. A file that is there with the same bytes is as good; errTaken for another.
 func (s *Shipper) upload(ctx context.Context, key string, body []byte) error {
 	defer s.phase("upload")()
 	ctx, cancel := s.call(ctx)
@@ -252,8 +252,8 @@ func (s *Shipper) upload(ctx context.Context, key string, body []byte) error {
 		return outside(fmt.Errorf("upload data file: %w", err))
 	case headErr != nil:
 		return outside(fmt.Errorf("compare data file: %w", headErr))
-	case info.Size != int64(len(body)) || info.Checksum != objstore.Checksum(body):
-		return fmt.Errorf("upload data file %s: %w", key, errDiffers)
+	case info.Size != int64(len(body)) || info.Checksum != objstore.Checksum(body) || outlived(info):
+		return fmt.Errorf("upload data file %s: %w", key, errTaken)
 	}
 	s.count.reused.Add(1)
 	return nil

@@ -153,6 +153,8 @@ type API struct {
 	checks    checks
 	stops     stops
 	closing   atomic.Bool
+	stopping  context.Context // ends with errStopping when Shutdown begins
+	stop      context.CancelCauseFunc
 	handler   http.Handler
 }
 
@@ -165,6 +167,7 @@ func New(d Deps, c Config) (*API, error) {
 		return nil, errors.New("http: a part is missing: give log, registry, shipper, metrics, logger and clock")
 	}
 	a := &API{Deps: d, cfg: c, reads: make(chan struct{}, c.MaxReads)}
+	a.stopping, a.stop = context.WithCancelCause(context.Background())
 	a.budget.limit = c.InFlightBytes
 	a.expanders = make(chan *expander, runtime.GOMAXPROCS(0))
 	for range cap(a.expanders) {

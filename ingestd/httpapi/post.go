@@ -232,7 +232,7 @@ func (a *API) await(ctx context.Context, want ack, t *registry.Table, res eventl
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.CommitTimeout)
+	ctx, cancel := a.waiting(ctx)
 	defer cancel()
 	if err := a.Shipper.Wait(ctx, track, res.Last, level); err != nil {
 		return newFault("ack_timeout", "do not send the events again, unless with their idempotency keys; GET /tables/{table}/watermark tells when they are committed",

@@ -49,10 +49,26 @@ func (s *Server) Serve(l net.Listener) error {
 	return fmt.Errorf("serve HTTP: %w", err)
 }
 
+var errStopping = errors.New("the daemon is stopping")
+
+// waiting bounds how long a handler waits for a commit: CommitTimeout, or until the server stops. A commit may be a cut interval away,
+// longer than a stop may take, and the next start makes it.
+func (a *API) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(a.stopping, func() { end(errStopping) })
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.CommitTimeout)
+	return ctx, func() {
+		unhook()
+		cancel()
+		end(nil)
+	}
+}
+
 // Shutdown refuses new requests, lets those under way finish, so that what was accepted is acked, and returns when all
 // have or ctx ends; then it cuts what is left, which nothing was acked of.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.api.closing.Store(true)
+	s.api.stop(errStopping)
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("finish requests under way: %w", err), s.http.Close())

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 
 	"firn/ingestd/registry"
@@ -139,12 +138,12 @@ func (a *API) postCommit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.CommitTimeout)
+	ctx, cancel := a.waiting(r.Context())
 	defer cancel()
 	snapshot, err := a.Shipper.CommitNow(ctx, t.Name)
 	if err != nil {
 		if ctx.Err() != nil && r.Context().Err() == nil {
-			return newFault("commit_timeout", "look at GET /tables/{table}/watermark and /health/ready", "not committed within %v: %s", a.cfg.CommitTimeout, clip(err.Error()))
+			return newFault("commit_timeout", "look at GET /tables/{table}/watermark and /health/ready", "not committed within %v, or before the daemon stopped: %s", a.cfg.CommitTimeout, clip(err.Error()))
 		}
 		return err
 	}

@@ -18,6 +18,7 @@ type want struct {
 	make    bool   // make the table where there is none
 	change  Change // of its settings, by a Put; nil: none
 	created *bool  // set where a Put made it
+	anew    bool   // adopt a table made anew: an operator's word
 }
 
 // adopt loads the table, or makes it where that is allowed, and publishes it.
@@ -87,6 +88,9 @@ func (r *Registry) publish(name string, ct *catalog.Table, w want) (*Table, erro
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	old, known := r.Get(name)
+	if known && old.UUID != t.UUID && !w.anew { // one that a Put adopted meanwhile must not give way to an earlier look
+		return nil, fmt.Errorf("%w: %s has UUID %s here, and %s was loaded", ErrReplaced, name, old.UUID, t.UUID)
+	}
 	base := r.cfg.Defaults
 	if known {
 		base, t.Declared, t.Stopped = old.Settings, old.Declared, old.Stopped

@@ -237,7 +237,7 @@ func (r *Registry) Put(ctx context.Context, name string, change Change) (t *Tabl
 	if _, err := change.apply(base); err != nil { // before the catalog is asked
 		return nil, false, err
 	}
-	t, err = r.adopt(ctx, name, want{make: true, change: change, created: &created})
+	t, err = r.adopt(ctx, name, want{make: true, change: change, created: &created, anew: true})
 	r.mu.Lock()
 	maps.DeleteFunc(r.refusals, func(key lookupKey, _ refusal) bool { return key.name == name })
 	r.mu.Unlock()
@@ -255,7 +255,7 @@ func (r *Registry) Reload(ctx context.Context, name string) (*Table, error) {
 	if err != nil {
 		return nil, r.catalogError(name, err)
 	}
-	return r.publish(name, ct, want{})
+	return r.publish(name, ct, want{anew: true})
 }
 
 // Delete stops ingest for a table: new events are refused with ErrStopped, what was acked is still committed, and the

@@ -574,6 +574,15 @@ func TestTableMadeAnew(t *testing.T) {
 	if err != nil || tab.UUID == old.UUID {
 		t.Errorf("%v %v", tab, err)
 	}
+	// A state of the old table, held by a look-up or a turn of shipping that began before.
+	was := &catalog.Table{Ident: id, Location: old.Location, Metadata: iceberg.NewMetadata(old.UUID, old.Location, old.Schema,
+		old.Spec, commitlib.NewTableProperties(), time.Now())}
+	if got, err := reg.publish("clicks", was, want{make: true}); !errors.Is(err, ErrReplaced) {
+		t.Errorf("a look-up that began before brought the old table back: %v %v", got, err)
+	}
+	if now, _ := reg.Get("clicks"); now != tab {
+		t.Errorf("known is %v", now)
+	}
 }
 
 func TestVerifyFollowsSchemaEvolution(t *testing.T) {

@@ -45,10 +45,6 @@ const hintGrace = 10 * time.Second
 // hintRetry is how long after an error Refresh leaves the hint alone: a process that may not write must not log it all the time.
 const hintRetry = 10 * time.Minute
 
-// removalCheck is how long Refresh may take a table that was removed for one that did not change. On a local folder the check
-// reads the metadata file.
-const removalCheck = 10 * time.Second
-
 // Config is what a Catalog needs to know; the zero value is the default.
 type Config struct {
 	Logger    *slog.Logger     // nil: slog.Default
@@ -140,8 +136,8 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident) (*catalog.Table, e
 	return t, nil
 }
 
-// Refresh implements catalog.Catalog: one HEAD when nothing changed, and every removalCheck a second one, since a table that
-// was removed has no next version either. Nothing in Firn removes tables.
+// Refresh implements catalog.Catalog: one HEAD when nothing changed. A table that was removed is noticed only once t has
+// not been loaded for half the retention; nothing in Firn removes tables under a running process.
 func (c *Catalog) Refresh(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
 	newer, err := c.refresh(ctx, t)
 	if err != nil {
@@ -169,15 +165,6 @@ func (c *Catalog) refresh(ctx context.Context, t *catalog.Table) (*catalog.Table
 	}
 	c.seen.newest(dir, last.version, began)
 	if last.version == version {
-		if c.seen.removalDue(dir, began) {
-			switch _, err := c.store.Head(ctx, versionKey(dir, version)); {
-			case errors.Is(err, objstore.ErrNotExist):
-				return c.load(ctx, t.Ident)
-			case err != nil:
-				return nil, err
-			}
-			c.seen.notRemoved(dir, began)
-		}
 		if c.seen.hintDue(dir, version, began) {
 			c.checkHint(ctx, dir, version)
 		}

@@ -178,39 +178,3 @@ func TestCreateBesideRival(t *testing.T) {
 		t.Errorf("create: %v, the rival's: %v", err, failed)
 	}
 }
-
-// TestRemovedTableIsNoticed: removing the folder is how a table is dropped here, and who holds a state of it must not go
-// on for ever; least of all beside a table that was made anew with fewer versions.
-func TestRemovedTableIsNoticed(t *testing.T) {
-	w := newWorld(t)
-	held := w.grow(3)
-	old := held.Metadata.TableUUID
-	remove := func() {
-		t.Helper()
-		for n := 1; n <= 3; n++ {
-			if err := w.store.Delete(t.Context(), versionKey(n), hintKey); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	remove()
-	for range 9 { // a refresh a second, as ship's
-		w.at = w.at.Add(time.Second)
-		if got, err := w.cat.Refresh(t.Context(), held); err == nil && got != held {
-			t.Fatalf("refresh: %+v", got)
-		}
-	}
-	w.at = w.at.Add(2 * time.Second)
-	if _, err := w.cat.Refresh(t.Context(), held); !errors.Is(err, catalog.ErrNoTable) {
-		t.Fatalf("refresh of a removed table: %v", err)
-	}
-	made, err := w.another().Create(t.Context(), clicks, spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.at = w.at.Add(11 * time.Second)
-	got, err := w.cat.Refresh(t.Context(), held)
-	if err != nil || got.Metadata.TableUUID != made.Metadata.TableUUID || made.Metadata.TableUUID == old {
-		t.Errorf("refresh after it was made anew: %+v, %v", got, err)
-	}
-}

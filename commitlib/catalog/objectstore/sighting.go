@@ -12,7 +12,6 @@ type sighting struct {
 	version int64     // the newest version seen
 	proven  time.Time // when the look began that found nothing newer
 	since   time.Time // when version was first seen to be the newest, or later: when the hint may be looked at again
-	exists  time.Time // when a look began that found version itself
 	hint    hint
 	hinted  bool // hint is known
 }
@@ -44,7 +43,7 @@ func (s *sightings) newest(dir string, version int64, began time.Time) {
 		return // a slower look than the one that saw the newer version
 	}
 	if version != at.version { // lower and later: the table was removed and made anew
-		*at = sighting{version: version, since: began, exists: began, hint: at.hint, hinted: at.hinted}
+		*at = sighting{version: version, since: began, hint: at.hint, hinted: at.hinted}
 	}
 	if began.After(at.proven) {
 		at.proven = began
@@ -92,21 +91,6 @@ func (s *sightings) hintDue(dir string, version int64, now time.Time) bool {
 	at := s.tables[dir]
 	return at != nil && at.version == version && now.Sub(at.since) >= hintGrace &&
 		!(at.hinted && at.hint.exact && at.hint.version >= version)
-}
-
-// removalDue says that nobody has looked for a while whether the version that was seen last is still there.
-func (s *sightings) removalDue(dir string, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at := s.tables[dir]
-	return at == nil || now.Sub(at.exists) >= removalCheck
-}
-
-// notRemoved notes that a look that began then found the version.
-func (s *sightings) notRemoved(dir string, began time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.atLocked(dir).exists = began
 }
 
 // postponeHint keeps a hint that cannot be written from being tried, and logged, at every Refresh.

@@ -92,5 +92,5 @@ func TestRemade(t *testing.T) {
 			t.Fatalf("refresh: %v, %v", got, err)
 		}
 	}
-	w.wantRequests("50 refreshes", map[objstore.Op]int{objstore.OpHead: 100}) // far enough apart to look each time whether it is still there
+	w.wantRequests("50 refreshes", map[objstore.Op]int{objstore.OpHead: 50})
 }

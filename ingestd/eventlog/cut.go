@@ -65,10 +65,29 @@ func (l *Log) UpdateCut(t Track, c Cut) error {
 	}})
 }
 
-// Cuts lists the segments that are cut and not known to be committed, ascending.
-func (l *Log) Cuts(t Track) ([]Cut, error) {
+// Cuts lists the segments that are cut and not known to be committed, ascending, with their requests.
+func (l *Log) Cuts(t Track) ([]Cut, error) { return l.listCuts(t, true) }
+
+// CutAt returns the segment that begins at first, with its request; false if none does.
+func (l *Log) CutAt(t Track, first Seq) (Cut, bool, error) {
+	v, ok, err := l.store.Get(kv.Meta, cutKey(t, first), nil)
+	if err != nil || !ok {
+		return Cut{}, false, err
+	}
+	c, err := decodeCut(v)
+	if err != nil {
+		return Cut{}, false, fmt.Errorf("read cut at %d of track %d: %w", first, t, err)
+	}
+	return c, true, nil
+}
+
+// listCuts leaves out the requests where nobody wants them: over thousands of files one is megabytes.
+func (l *Log) listCuts(t Track, requests bool) ([]Cut, error) {
 	var cuts []Cut
 	err := l.store.Iterate(kv.Meta, cutKey(t, 0), afterCuts(t), false, func(_, v []byte) error {
+		if !requests {
+			v = v[:min(len(v), cutBytes)]
+		}
 		c, err := decodeCut(v)
 		if err != nil {
 			return err
@@ -95,7 +114,7 @@ func (l *Log) DropCuts(t Track, from Seq) error {
 	}
 	tr.calls.Lock()
 	defer tr.calls.Unlock()
-	cuts, err := l.Cuts(t)
+	cuts, err := l.listCuts(t, false)
 	if err != nil {
 		return err
 	}
@@ -144,7 +163,7 @@ func (l *Log) SetCommitted(t Track, mark Seq) error {
 	case mark == s.committed:
 		return nil
 	}
-	cuts, err := l.Cuts(t)
+	cuts, err := l.listCuts(t, false)
 	if err != nil {
 		return err
 	}

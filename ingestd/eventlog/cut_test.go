@@ -3,6 +3,7 @@ package eventlog
 import (
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
@@ -111,6 +112,38 @@ func TestWatermarkBeyondTheCuts(t *testing.T) {
 	}
 	newOracle(t, "").checkBytes(l, i)
 	newOracle(t, "").checkBytes(mustOpen(t, m.Copy(), testConfig()), i)
+}
+
+// Requests of megabytes are not read where only the ranges of the cuts are wanted.
+func TestWatermarksDoNotReadRequests(t *testing.T) {
+	l := mustOpen(t, kv.NewMem(), testConfig())
+	id := mustPut(t, l, "t", numbered("e", 8)...).Track
+	for s := Seq(1); s <= 8; s++ {
+		c := Cut{First: s, Last: s}
+		if err := l.Cut(id, c); err != nil {
+			t.Fatal(err)
+		}
+		c.Request = make([]byte, 1<<20)
+		if err := l.UpdateCut(id, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := l.SetCommitted(id, 2); err != nil {
+		t.Fatal(err)
+	}
+	c, ok, err := l.CutAt(id, 5)
+	runtime.ReadMemStats(&after)
+	if err != nil || !ok || c.Last != 5 || len(c.Request) != 1<<20 {
+		t.Errorf("cut at 5: [%d, %d] %v %v", c.First, c.Last, ok, err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
+		t.Errorf("%d bytes were allocated for a watermark and one request of 1 MiB", got)
+	}
+	if _, ok, err := l.CutAt(id, 9); ok || err != nil {
+		t.Errorf("cut at 9: %v %v", ok, err)
+	}
 }
 
 func TestSpan(t *testing.T) {

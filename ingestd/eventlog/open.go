@@ -145,7 +145,7 @@ func (l *Log) recoverTrack(t *track) error {
 	if s.committed, s.low, err = decodeState(v); !ok || err != nil {
 		return fmt.Errorf("%w: no watermarks (%v)", ErrDamaged, err)
 	}
-	cuts, err := l.Cuts(t.id)
+	cuts, err := l.listCuts(t.id, false)
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrDamaged, err)
 	}

@@ -70,14 +70,12 @@ func (s *Shipper) resend(ctx context.Context, t *track) error {
 
 // recorded reads a staged segment's request from the log.
 func (s *Shipper) recorded(t *track, seg *segment) ([]byte, error) {
-	cuts, err := s.Log.Cuts(t.id)
+	c, ok, err := s.Log.CutAt(t.id, seg.First)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range cuts {
-		if c.First == seg.First && c.Last == seg.Last && len(c.Request) > 0 {
-			return c.Request, nil
-		}
+	if ok && c.Last == seg.Last && len(c.Request) > 0 {
+		return c.Request, nil
 	}
 	return nil, fmt.Errorf("log lost the recorded request of events %d to %d: restart the daemon, which stages them again", seg.First, seg.Last)
 }

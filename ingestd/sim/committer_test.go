@@ -45,7 +45,7 @@ func (p *process) commitlib() *commitlib.Committer {
 
 func (c *committer) loop() {
 	defer close(c.done)
-	for {
+	for c.alive() { // asked first: where both are ready, select would draw
 		select {
 		case <-c.w.queue.ready:
 		case <-c.ctx.Done():

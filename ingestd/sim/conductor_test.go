@@ -16,6 +16,10 @@ func (w *world) act() {
 	case n < 72:
 		w.disturbCommitter()
 	case n < 76:
+		if w.slow && w.plan.IntN(4) == 0 {
+			w.loseMessages()
+			return
+		}
 		w.outage = time.Now().Add(w.random(time.Second, 10*time.Minute))
 		w.step("the store is out until %s", w.outage.Sub(w.began))
 	case n < 82 && w.copies:
@@ -85,6 +89,16 @@ func (w *world) disturbCommitter() {
 	}
 	c.thaw = time.Now().Add(w.nap())
 	w.step("committer %d suspended until %s", c.id, c.thaw.Sub(w.began))
+}
+
+// loseMessages is an outage of the queue that outlives what was staged before it.
+func (w *world) loseMessages() {
+	w.dark = time.Now().Add(w.random(time.Hour, 5*24*time.Hour))
+	w.step("the queue loses everything until %s", w.dark.Sub(w.began))
+	if w.plan.IntN(2) == 0 {
+		w.send()
+		w.wait(time.Until(w.dark) + w.random(-time.Hour, time.Hour))
+	}
 }
 
 // nap is how long a machine sleeps: now and then longer than old metadata is kept.

@@ -2,10 +2,15 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
+	"firn/commitlib"
+	"firn/commitlib/catalog"
 	"firn/commitlib/catalog/twin"
 	"firn/commitlib/iceberg"
 	"firn/commitlib/objstore"
@@ -28,7 +33,7 @@ func (w *world) foreignAct() {
 	ctx := context.Background()
 	w.inCalm(func() {
 		var err error
-		switch n := w.plan.IntN(12); {
+		switch n := w.plan.IntN(14); {
 		case n < 3:
 			w.step("foreign: append to %s", t.id.Name)
 			_, err = w.foreign().Append(ctx, t.id)
@@ -46,6 +51,8 @@ func (w *world) foreignAct() {
 			w.deleteOldMetadata(t)
 		case n < 10:
 			w.moveMain(t)
+		case n < 12:
+			w.removeOrphans(t)
 		default:
 			w.lagHint(t)
 		}
@@ -80,6 +87,51 @@ func (w *world) moveMain(t *table) {
 		})
 		return err
 	})
+}
+
+// orphanAge is how old an unreferenced file is when others remove it: what Spark's and S3 Tables' defaults are.
+const orphanAge = 3 * 24 * time.Hour
+
+// removeOrphans deletes the data files that no retained snapshot names: those whose log's watermark has passed them, as Firn does, and
+// those of a certain age, as others do.
+func (w *world) removeOrphans(t *table) {
+	ct := w.peek(t)
+	named := map[string]bool{}
+	for _, s := range ct.Metadata.Snapshots {
+		for _, f := range w.filesOf(t, s) {
+			named[f.path] = true
+		}
+	}
+	gone := 0
+	var keys []string
+	_ = w.store.List(context.Background(), t.id.Namespace+"/"+t.id.Name+"/data/", func(i objstore.Info) error {
+		if path := objstore.Location(w.store, i.Key); !named[path] && (time.Since(i.Modified) > orphanAge || w.passed(ct, i.Key)) {
+			keys = append(keys, i.Key)
+		}
+		return nil
+	})
+	for _, key := range keys {
+		path := objstore.Location(w.store, key)
+		w.saved[path] = w.object(t, path)
+		_ = w.store.Delete(context.Background(), key)
+		gone++
+	}
+	w.step("foreign: remove %d orphans of %s", gone, t.id.Name)
+}
+
+// passed reports whether the watermark of a data file's log has passed its range, which its name states.
+func (w *world) passed(ct *catalog.Table, key string) bool {
+	name := key[strings.LastIndexByte(key, '/')+1:]
+	log, err := uuid.Parse(name[:36])
+	if err != nil {
+		return false
+	}
+	var first, last commitlib.Seq
+	if _, err := fmt.Sscanf(name[37:], "%d-%d-", &first, &last); err != nil {
+		return false
+	}
+	mark, err := commitlib.ReadWatermark(context.Background(), w.store, ct, log)
+	return err == nil && last <= mark
 }
 
 // deleteOldMetadata removes the metadata files that were replaced longer ago than the retention.

@@ -68,8 +68,13 @@ func (w *world) visible(t *table, ct *catalog.Table) (files []fileRef) {
 	if ct == nil || ct.Metadata.CurrentSnapshot() == nil {
 		return nil
 	}
+	return w.filesOf(t, ct.Metadata.CurrentSnapshot())
+}
+
+// filesOf lists the data files of a snapshot.
+func (w *world) filesOf(t *table, s *iceberg.Snapshot) (files []fileRef) {
 	w.inCalm(func() {
-		list, err := manifest.ReadList(w.object(t, ct.Metadata.CurrentSnapshot().ManifestList))
+		list, err := manifest.ReadList(w.object(t, s.ManifestList))
 		if err != nil {
 			w.bad("%s: manifest list: %v", t.id.Name, err)
 			return
@@ -189,7 +194,11 @@ func (w *world) look() {
 			s.bodies[f.path] = w.object(t, f.path)
 		}
 		for path := range t.removed {
-			s.bodies[path] = w.object(t, path)
+			if body, ok := w.saved[path]; ok {
+				s.bodies[path] = body
+			} else {
+				s.bodies[path] = w.object(t, path)
+			}
 		}
 		w.verdict.tables = append(w.verdict.tables, s)
 	}
@@ -207,9 +216,7 @@ func (w *world) checkMetadata(t *table, ct *catalog.Table) {
 		}
 	}
 	for _, s := range m.Snapshots {
-		if body := w.object(t, s.ManifestList); len(body) == 0 {
-			return
-		}
+		w.filesOf(t, s)
 		if parent := m.Snapshot(s.ParentID); parent != nil && (parent.SequenceNumber >= s.SequenceNumber || parent.TimestampMs > s.TimestampMs) {
 			w.bad("%s: snapshot %d (sequence %d, at %d) follows %d (sequence %d, at %d)", t.id.Name,
 				s.ID, s.SequenceNumber, s.TimestampMs, parent.ID, parent.SequenceNumber, parent.TimestampMs)

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *senderQueue) Send(_ context.Context, msgs []commitq.Message) error {
 			continue
 		}
 		s.q.n++
-		m.ID = time.Duration(s.q.n).String()
+		m.ID = fmt.Sprintf("m%d", s.q.n)
 		if s.inner != nil {
 			w.step("handed over %s [%d, %d] of %s to %s", m.ID, req.First, req.Last, w.label("L", req.Log), m.Group)
 			if err := s.inner.Send(context.Background(), []commitq.Message{m}); err != nil {
@@ -83,6 +84,9 @@ func orNil(err error) string {
 
 // mail decides about one message: after which delays it arrives, and what its sender is told.
 func (w *world) mail() (copies []time.Duration, err error) {
+	if time.Now().Before(w.dark) && !w.over {
+		return nil, nil
+	}
 	soon := func() time.Duration { return w.fateful(time.Millisecond, 80*time.Millisecond) }
 	if w.over || !w.chance(w.lossy) {
 		return []time.Duration{soon()}, nil

@@ -33,10 +33,12 @@ type world struct {
 	began time.Time
 
 	store   *objstore.Mem
-	service *twin.Catalog // nil on the object-store catalog
-	calm    bool          // calls succeed at once: an adversary or the oracle acts in one instant
-	over    bool          // the faults are over
-	outage  time.Time     // until when the store answers nothing
+	service *twin.Catalog     // nil on the object-store catalog
+	calm    bool              // calls succeed at once: an adversary or the oracle acts in one instant
+	over    bool              // the faults are over
+	outage  time.Time         // until when the store answers nothing
+	dark    time.Time         // until when the queue loses every message
+	saved   map[string][]byte // data files that orphan removal took, for the oracle
 
 	queue      *queue
 	committers []*committer
@@ -70,7 +72,7 @@ func newWorld(seed uint64, trace io.Writer) *world {
 		seed: seed, trace: trace, began: time.Now(),
 		plan: rand.New(rand.NewPCG(seed, 1)), fate: rand.New(rand.NewPCG(seed, 2)),
 		store:  objstore.NewMem("mem://warehouse"),
-		events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{},
+		events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{}, saved: map[string][]byte{},
 	}
 	w.profile = newProfile(w.plan)
 	w.store.SetFault(w.storeFault)

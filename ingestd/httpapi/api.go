@@ -148,6 +148,7 @@ type API struct {
 	Deps
 	cfg       Config
 	budget    budget
+	firsts    budget // of that, what first events may hold while the catalog is asked about their tables
 	expanders chan *expander
 	reads     chan struct{} // one token a page under way
 	checks    checks
@@ -169,6 +170,7 @@ func New(d Deps, c Config) (*API, error) {
 	a := &API{Deps: d, cfg: c, reads: make(chan struct{}, c.MaxReads)}
 	a.stopping, a.stop = context.WithCancelCause(context.Background())
 	a.budget.limit = c.InFlightBytes
+	a.firsts.limit = c.InFlightBytes/2 + 1 // the largest body and the byte beyond; tables that need no catalog keep the rest while it hangs
 	a.expanders = make(chan *expander, runtime.GOMAXPROCS(0))
 	for range cap(a.expanders) {
 		a.expanders <- newExpander(c.Limits.MaxBodyBytes)

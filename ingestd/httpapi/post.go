@@ -143,7 +143,12 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 	if known {
 		t, err = a.Registry.Ensure(r.Context(), name)
 	} else {
+		held := int64(cap(body.b))
+		if err := a.firsts.take(held); err != nil {
+			return t, res, err
+		}
 		t, err = a.first(r.Context(), name, received, fill)
+		a.firsts.give(held)
 	}
 	if err != nil {
 		return t, res, err

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -41,8 +42,8 @@ func (l *ledger) note(es ...*sent) {
 	l.events = append(l.events, es...)
 }
 
-// producers runs n connections against the daemon, each with one request at a time, until ctx ends or the daemon is gone.
-// A producer's events carry its number as their partition and count up, across runs.
+// producers runs n connections against the daemon, each with one request at a time, until ctx ends or the daemon is
+// gone. A producer's events carry its number as their partition and count up, across runs.
 type producers struct {
 	n      int
 	pause  time.Duration // at most so long between a producer's requests
@@ -128,20 +129,34 @@ func (p *producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 
 // resend posts every open event that has a key once more, as a producer does that wants to be sure; each must be acked.
 func (p *producers) resend(t testing.TB, c *Client) (n int) {
+	var unsure []*sent
 	for _, s := range p.ledger.events {
-		if s.fate != open || s.Key == "" {
-			continue
+		if s.fate == open && s.Key != "" {
+			unsure = append(unsure, s)
 		}
-		ack, err := c.Single(context.Background(), s.table, s.Event)
-		if err != nil {
-			t.Errorf("send %s again: %v", s.Payload, err)
-			continue
-		}
-		if ack.Accepted+ack.Duplicates != 1 || ack.First != ack.Last {
-			t.Errorf("send %s again: answered %+v", s.Payload, ack)
-		}
-		s.fate, s.id, s.again = acked, ID{ack.Log, ack.First}, true
-		n++
 	}
-	return n
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 { // as many as Daemon.Client has connections
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(unsure) {
+					return
+				}
+				s := unsure[i]
+				ack, err := c.Single(context.Background(), s.table, s.Event)
+				if err != nil {
+					t.Errorf("send %s again: %v", s.Payload, err)
+					continue
+				}
+				if ack.Accepted+ack.Duplicates != 1 || ack.First != ack.Last {
+					t.Errorf("send %s again: answered %+v", s.Payload, ack)
+				}
+				s.fate, s.id, s.again = acked, ID{ack.Log, ack.First}, true
+			}
+		})
+	}
+	wg.Wait()
+	return len(unsure)
 }

@@ -88,8 +88,8 @@ func checkReadable(schema, current *iceberg.Schema) string {
 // widened lists the type promotions of the specification that a type which Firn writes can undergo.
 func widened(from, to iceberg.Type) bool { return from == iceberg.Int && to == iceberg.Long }
 
-// checkValues keeps a request with partition values, counts or bounds of the wrong form from failing the commit of others,
-// or every reader after it.
+// checkValues keeps a request with partition values, counts or bounds of the wrong form from failing the
+// commit of others, or every reader after it.
 func checkValues(schema *iceberg.Schema, spec *iceberg.PartitionSpec, files []iceberg.DataFile) string {
 	types := make([]iceberg.Type, len(spec.Fields))
 	for i, f := range spec.Fields {

@@ -8,9 +8,9 @@ import (
 	"firn/commitlib/catalog"
 )
 
-// Commit applies requests, all for table id, in at most one snapshot, and returns one result for each, in their
-// order. A non-nil error is why some are Undecided; the results hold beside it. Calls for one table may run side by side: their swaps decide.
-// Requests are only read, and may be delivered again at any time, whatever was returned.
+// Commit applies requests, all for table id, in at most one snapshot, and returns one result for each, in their order.
+// A non-nil error is why some are Undecided; the results hold beside it. Calls for one table may run side by side:
+// their swaps decide. Requests are only read, and may be delivered again at any time, whatever was returned.
 func (c *Committer) Commit(ctx context.Context, id catalog.Ident, reqs []*Request) ([]Result, error) {
 	if len(reqs) == 0 {
 		return nil, nil
@@ -54,25 +54,28 @@ type try struct {
 	apply      []int
 }
 
-// commit is the protocol of one commit. The state is the table's metadata; the watermarks in it say which events are in.
+// commit is the protocol of one commit. The state is the table's metadata; the
+// watermarks in it say which events are in.
 //
 //  1. Take the cached parent, or load the table. A cached one is a guess that step 6 puts to the test.
-//  2. Compare each request with its log's watermark (decide). What is covered is done. What has a gap or an overlap is dropped, what
-//     can never succeed is rejected: both only on a state whose load began after the request arrived, else load and repeat. What
-//     begins at watermark + 1 is applied by the steps that follow; if nothing does, stop.
+//  2. Compare each request with its log's watermark (decide). What is covered is done. What has a gap or an overlap is
+//     dropped, what can never succeed is rejected: both only on a state whose load began after the request arrived,
+//     else load and repeat. What begins at watermark + 1 is applied by the steps that follow; if nothing does, stop.
 //  3. Write the manifests of the applied files: they depend on no parent, so that every attempt uses the same.
-//  4. Write the manifest list of this attempt: the parent's entries and ours. If logs are to leave the property, write their
-//     watermarks, with all that were spilled before, to a new file.
+//  4. Write the manifest list of this attempt: the parent's entries and ours. If logs are to leave the property, write
+//     their watermarks, with all that were spilled before, to a new file.
 //  5. Wait for steps 3 and 4, which run side by side: a snapshot never names an object that is not durable.
-//  6. Swap: the snapshot becomes main's head, and the watermarks move, in one conditional write. THIS IS THE COMMIT POINT.
+//  6. Swap: the snapshot becomes main's head, and the watermarks move, in one
+//     conditional write. THIS IS THE COMMIT POINT.
 //
 // A crash before step 6 leaves the table as it was and objects that nothing names; orphan removal takes them after
 // their grace period. A crash after it leaves requests in the queue that the watermark covers: step 2 skips them.
 //
-// If the swap was refused because a rival's is current, wait a random while, reload, and go back to step 2: never
-// to step 6, since the rival may have applied the same requests, or moved a watermark past them. If its outcome is unknown, do
-// the same, and delete nothing: the snapshot may be current, or become so when the write that lingers arrives. It cannot
-// land beside the next attempt, because both are conditional on the same parent (objectstore: on the same name).
+// If the swap was refused because a rival's is current, wait a random while, reload, and go back to step 2:
+// never to step 6, since the rival may have applied the same requests, or moved a watermark past them. If its
+// outcome is unknown, do the same, and delete nothing: the snapshot may be current, or become so when the
+// write that lingers arrives. It cannot land beside the next attempt, because both are conditional on the
+// same parent (objectstore: on the same name).
 func (r *run) commit(ctx context.Context) error {
 	for failed := 0; ; failed++ {
 		if err := r.load(ctx); err != nil { // step 1

@@ -359,8 +359,8 @@ func TestOldManifestIsWrittenAnew(t *testing.T) {
 	}
 }
 
-// TestManifestThatGrewOldBeforeItsSwap: the machine was suspended between the writes and the swap, and orphan removal, which
-// tells ages by the store's clock, may have taken what was written.
+// TestManifestThatGrewOldBeforeItsSwap: the machine was suspended between the writes and the swap, and orphan removal,
+// which tells ages by the store's clock, may have taken what was written.
 func TestManifestThatGrewOldBeforeItsSwap(t *testing.T) {
 	w := newWorld(t)
 	slept := false
@@ -394,8 +394,8 @@ func TestClockRunsWhileTheMachineSleeps(t *testing.T) {
 	}
 }
 
-// TestUnknownSwapGivesWay: ingestd's own committer has no deadline, and a table that cannot be loaded for good must not keep a worker
-// from the other tables: the next delivery looks again.
+// TestUnknownSwapGivesWay: ingestd's own committer has no deadline, and a table that cannot be loaded for good must not
+// keep a worker from the other tables: the next delivery looks again.
 func TestUnknownSwapGivesWay(t *testing.T) {
 	w := newWorld(t)
 	began, down := w.clock(), false

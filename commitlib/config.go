@@ -10,14 +10,15 @@ import (
 )
 
 // MaxParentAge is how long a committer plans on a cached parent before it loads anew. Whoever deletes old table
-// metadata must keep every version that was current within this time and the longest invocation: a deleted version's name could be created again by a
-// committer that still believes in its parent.
+// metadata must keep every version that was current within this time and the longest invocation: a deleted version's
+// name could be created again by a committer that still believes in its parent.
 const MaxParentAge = 10 * time.Minute
 
 // Config is what a Committer may be told. The zero value of each field means its default.
 type Config struct {
-	// MaxAttempts bounds the attempts (swaps, or writes that failed before one) of one Commit; then what is
-	// left is Undecided and its messages come again. Default 10: with full jitter up to BackoffMax, a minute beside steady rivals.
+	// MaxAttempts bounds the attempts (swaps, or writes that failed before one) of one Commit; then
+	// what is left is Undecided and its messages come again. Default 10: with full jitter up to
+	// BackoffMax, a minute beside steady rivals.
 	MaxAttempts int
 
 	// BackoffMin and BackoffMax bound the wait before an attempt: a random part of BackoffMin doubled for each
@@ -28,11 +29,13 @@ type Config struct {
 	// killed. Default 1 s.
 	Reserve time.Duration
 
-	// Parallel bounds the store calls that one attempt has under way, and the tables that one Handle commits to at a time.
-	// Default 4. With 1 a committer's calls come one after another in a fixed order, as a replayed simulation needs.
+	// Parallel bounds the store calls that one attempt has under way, and the tables that one Handle
+	// commits to at a time. Default 4. With 1 a committer's calls come one after another in a fixed
+	// order, as a replayed simulation needs.
 	Parallel int
 
-	// MaxParents and MaxParentBytes (an estimate of the heap they hold) bound the cached parents. Defaults 256 and 32 MiB.
+	// MaxParents and MaxParentBytes (an estimate of the heap they hold) bound the cached
+	// parents. Defaults 256 and 32 MiB.
 	MaxParents     int
 	MaxParentBytes int64
 

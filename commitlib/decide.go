@@ -52,9 +52,9 @@ func (p *plan) needsFresh() bool {
 	})
 }
 
-// decide compares each request with its log's watermark in the parent. Requests of one log are taken in the order of their ranges,
-// whatever their order in the batch, and chained: each applied one moves the watermark for the next. Of several
-// with one first sequence the longest is tried first, then the one staged last. Its error is the store's.
+// decide compares each request with its log's watermark in the parent. Requests of one log are taken in the order of
+// their ranges, whatever their order in the batch, and chained: each applied one moves the watermark for the next. Of
+// several with one first sequence the longest is tried first, then the one staged last. Its error is the store's.
 func (c *Committer) decide(ctx context.Context, p *parent, id catalog.Ident, reqs []*Request, now time.Time) (*plan, error) {
 	out := &plan{verdicts: make([]verdict, len(reqs)), moved: make(map[uuid.UUID]Mark), ranges: make(Ranges)}
 	if p.stop != nil {

@@ -16,8 +16,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// TestChangedTableStopsBeforeHarm makes each foreign change on a table with [1, 5] committed, and expects [6, 9] to
-// be rejected with advice, by a committer that knew the table before and by one that did not, and by ReadWatermark as err.
+// TestChangedTableStopsBeforeHarm makes each foreign change on a table with [1, 5] committed, and expects [6, 9] to be
+// rejected with advice, by a committer that knew the table before and by one that did not, and by ReadWatermark as err.
 func TestChangedTableStopsBeforeHarm(t *testing.T) {
 	schema := func(fields ...iceberg.Field) *iceberg.Schema { return &iceberg.Schema{Fields: fields} }
 	for _, row := range []struct {

@@ -17,8 +17,9 @@ type Message struct {
 	Body  []byte // an encoded Request
 }
 
-// Handle commits a batch of messages and returns the ids of those to deliver again; the rest may be deleted from the
-// queue. Messages of one group are for one table and become one snapshot; groups do not wait for one another beyond Config.Parallel.
+// Handle commits a batch of messages and returns the ids of those to deliver again; the rest may be
+// deleted from the queue. Messages of one group are for one table and become one snapshot; groups do not
+// wait for one another beyond Config.Parallel.
 //
 // Within a group everything from the first message to deliver again on is returned, as FIFO queues demand, even what
 // was applied: it is skipped when it comes again. Gaps and overlaps are acknowledged: their sender re-sends. A rejected

@@ -132,7 +132,8 @@ func TestNoteThatCannotBeWrittenKeepsTheMessage(t *testing.T) {
 	w.handle(c, "", message(t, "bad", bad))
 }
 
-// TestHandleReturnsBeforeItsDeadline has one table whose store calls hang: the others are served, and its messages come again.
+// TestHandleReturnsBeforeItsDeadline has one table whose store calls hang: the others
+// are served, and its messages come again.
 func TestHandleReturnsBeforeItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

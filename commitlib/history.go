@@ -61,9 +61,9 @@ func readLineage(m *iceberg.Metadata) (l lineage) {
 	return l
 }
 
-// checkLineage detects that the table was replaced since w was written. CREATE OR REPLACE TABLE keeps the table's UUID, its
-// old snapshots and its properties, watermarks included; what it cannot keep is main's history, which
-// begins anew. A roll-back keeps its root, and stands. Where main's first snapshot has expired nothing can be told.
+// checkLineage detects that the table was replaced since w was written. CREATE OR REPLACE TABLE keeps the table's UUID,
+// its old snapshots and its properties, watermarks included; what it cannot keep is main's history, which begins anew.
+// A roll-back keeps its root, and stands. Where main's first snapshot has expired nothing can be told.
 //
 // Another root alone proves nothing: PyIceberg's expiry takes the parent from the oldest snapshot that it leaves. But
 // a history that holds a commit of ours is one that this check has passed before.
@@ -77,7 +77,8 @@ func (w *Watermarks) checkLineage(l lineage) error {
 	return fmt.Errorf("%w: main begins at snapshot %d, the watermarks were written on a history that begins at %d", ErrReplaced, l.root, w.Root)
 }
 
-// rootAfter returns the Root to record with a commit of snapshot id on a main that has passed the check and begins at root.
+// rootAfter returns the Root to record with a commit of snapshot id on a main that
+// has passed the check and begins at root.
 func (w *Watermarks) rootAfter(root, id int64) int64 {
 	switch {
 	case root == 0:

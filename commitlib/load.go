@@ -12,9 +12,10 @@ import (
 	"firn/commitlib/safeguard"
 )
 
-// loadTries bounds how often one load is tried before its requests go back to their queue, and unknownLoadTries does so after
-// an unknown outcome: one to two minutes with the default back-off, since only a load can tell what happened. The next delivery's
-// can as well, so that a table which cannot be loaded does not keep a worker without a deadline for good.
+// loadTries bounds how often one load is tried before its requests go back to their queue, and
+// unknownLoadTries does so after an unknown outcome: one to two minutes with the default back-off, since only
+// a load can tell what happened. The next delivery's can as well, so that a table which cannot be loaded does
+// not keep a worker without a deadline for good.
 const (
 	loadTries        = 3
 	unknownLoadTries = 40
@@ -141,7 +142,8 @@ func (r *run) credit() {
 // age must not make it dear.
 const lookBack = 256
 
-// snapshotOf returns the newest of the lookBack last snapshots whose summary names the end of the request's range; 0 if none.
+// snapshotOf returns the newest of the lookBack last snapshots whose summary names the
+// end of the request's range; 0 if none.
 func snapshotOf(m *iceberg.Metadata, r *Request) int64 {
 	log := r.Log.String()
 	recent := m.Snapshots[max(0, len(m.Snapshots)-lookBack):]

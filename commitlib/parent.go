@@ -23,8 +23,8 @@ type parent struct {
 	asOf  time.Time // when the load, or the swap, that produced it began
 	fresh bool      // that was after the running Commit was called, so after its messages arrived
 
-	// loaded: it is fresh, and rests on nothing that was known before. A refreshed state need not: package objectstore cannot
-	// tell a table that was removed and made anew from one that did not change.
+	// loaded: it is fresh, and rests on nothing that was known before. A refreshed state need not: package objectstore
+	// cannot tell a table that was removed and made anew from one that did not change.
 	loaded bool
 
 	// stop says why the table takes no commits at all; the fields below are valid only where it is nil.
@@ -46,8 +46,9 @@ var (
 	errElsewhere = errors.New("table lies outside the committer's store")
 )
 
-// inspect derives a parent from a loaded table; before, if not nil, is an earlier state of the same table, whose immutable
-// parts are used again. Its error is the store's and worth another try: what is wrong with the table is in stop.
+// inspect derives a parent from a loaded table; before, if not nil, is an earlier state of the
+// same table, whose immutable parts are used again. Its error is the store's and worth another
+// try: what is wrong with the table is in stop.
 func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *parent, asOf time.Time) (*parent, error) {
 	p := &parent{table: t, asOf: asOf, fresh: true}
 	stop := func(err error) (*parent, error) {
@@ -148,8 +149,8 @@ func (c *Committer) readSpill(ctx context.Context, p *parent) (err error) {
 	return err
 }
 
-// manifests returns the entries of the head's manifest list; the slice must not be written to. errUnwritable where it is
-// gone or damaged: of a cached parent it may have been expired, and the next state's is there; else it stays so.
+// manifests returns the entries of the head's manifest list; the slice must not be written to. errUnwritable where it
+// is gone or damaged: of a cached parent it may have been expired, and the next state's is there; else it stays so.
 func (c *Committer) manifests(ctx context.Context, p *parent) ([]manifest.ListEntry, error) {
 	if p.listRead {
 		return p.list, nil

@@ -30,8 +30,9 @@ const (
 	MaxRequestFiles = 20_000
 )
 
-// MaxStagedAge is how old a request may be and still be applied: staged files of a log whose watermark passed them
-// may be removed as orphans, and a sleeping request must not bring them back. The sender stages again (or verifies) and re-sends.
+// MaxStagedAge is how old a request may be and still be applied: staged files of a log whose watermark
+// passed them may be removed as orphans, and a sleeping request must not bring them back. The sender
+// stages again (or verifies) and re-sends.
 const MaxStagedAge = 24 * time.Hour
 
 // Request asks that one segment's staged data files become part of a table: PROTOCOL.md, "Request".

@@ -15,8 +15,8 @@ import (
 	"firn/commitlib/safeguard"
 )
 
-// TestEachSafeguardIsNeeded plays the schedule that PROTOCOL.md gives for each safeguard of this package, with it and without
-// it. A schedule lists what it found wrong.
+// TestEachSafeguardIsNeeded plays the schedule that PROTOCOL.md gives for each safeguard of this package, with it and
+// without it. A schedule lists what it found wrong.
 func TestEachSafeguardIsNeeded(t *testing.T) {
 	for guard, schedule := range map[safeguard.Name]func(w *world) []string{
 		safeguard.RetryRecheck: func(w *world) []string {

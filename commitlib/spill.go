@@ -58,8 +58,8 @@ func readSpilled(ctx context.Context, store objstore.Store, t *catalog.Table, re
 	return s, nil
 }
 
-// spillNow returns the logs to move out of w: those quiet for a day, and beyond keep logs the longest quiet ones down to
-// half of keep, so that one spill makes room for many commits. Logs that moved at nowMs stay.
+// spillNow returns the logs to move out of w: those quiet for a day, and beyond keep logs the longest quiet ones down
+// to half of keep, so that one spill makes room for many commits. Logs that moved at nowMs stay.
 func (w *Watermarks) spillNow(nowMs int64, keep int, quiet time.Duration) []uuid.UUID {
 	logs := slices.SortedFunc(maps.Keys(w.Logs), func(a, b uuid.UUID) int {
 		return cmp.Or(cmp.Compare(w.Logs[a].AtMs, w.Logs[b].AtMs), bytes.Compare(a[:], b[:]))
@@ -76,7 +76,8 @@ func (w *Watermarks) spillNow(nowMs int64, keep int, quiet time.Duration) []uuid
 	return logs[:out]
 }
 
-// spill returns w without the logs in out, and the file content that takes them in. before is nil if w names no file yet.
+// spill returns w without the logs in out, and the file content that takes them in.
+// before is nil if w names no file yet.
 func (w *Watermarks) spill(out []uuid.UUID, before *spilled, table uuid.UUID) (*Watermarks, *spilled) {
 	after := &spilled{Version: Protocol, Table: table, Logs: make(map[uuid.UUID]Mark)}
 	if before != nil {

@@ -46,7 +46,8 @@ func (r *run) summary(parent *iceberg.Snapshot) (map[string]string, error) {
 			s[key] = strconv.FormatInt(added, 10)
 			continue
 		}
-		// A parent without the total, or with nonsense, has no total to add to: it is left out, as the specification allows.
+		// A parent without the total, or with nonsense, has no total to add to: it is left
+		// out, as the specification allows.
 		if before, err := strconv.ParseInt(parent.Summary[key], 10, 64); err == nil {
 			s[key] = strconv.FormatInt(before+added, 10)
 		}

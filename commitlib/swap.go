@@ -52,8 +52,9 @@ func (r *run) attempt(ctx context.Context, number int) error {
 	}
 }
 
-// refused rejects what was to be applied, and what that would have covered, if the table is still as it was when err
-// was found: a refusal may be about a state that a rival has changed meanwhile. If it is not, err is returned, and the plan is made anew.
+// refused rejects what was to be applied, and what that would have covered, if the table is still as it was
+// when err was found: a refusal may be about a state that a rival has changed meanwhile. If it is not, err
+// is returned, and the plan is made anew.
 func (r *run) refused(ctx context.Context, err error, advice string) error {
 	planned := r.parent
 	r.outdated = true

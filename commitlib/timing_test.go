@@ -15,8 +15,9 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// BenchmarkWarmCommit10Files appends snapshots of one request with ten files with full statistics to a table with that many
-// retained snapshots and manifests; none is expired meanwhile, so that each commit is a little dearer than the last.
+// BenchmarkWarmCommit10Files appends snapshots of one request with ten files with full statistics to
+// a table with that many retained snapshots and manifests; none is expired meanwhile, so that each
+// commit is a little dearer than the last.
 func BenchmarkWarmCommit10Files(b *testing.B) {
 	for _, retained := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("snapshots=%d", retained), func(b *testing.B) {

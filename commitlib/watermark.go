@@ -73,8 +73,8 @@ type Watermarks struct {
 	// Logs are the watermarks of the logs that committed lately, and override the spilled ones.
 	Logs map[uuid.UUID]Mark `json:"logs"`
 
-	// Root is the first snapshot of main's history, by which a replaced table is told from a rolled-back one (checkLineage):
-	// 0 before the first commit (or after an operator accepted a replacement), rootLost if unknown.
+	// Root is the first snapshot of main's history, by which a replaced table is told from a rolled-back one
+	// (checkLineage): 0 before the first commit (or after an operator accepted a replacement), rootLost if unknown.
 	Root int64 `json:"root,omitempty"`
 
 	// Spilled is nil until logs were moved out.

@@ -174,8 +174,8 @@ func TestQuietLogSpills(t *testing.T) {
 	w.holds(map[uuid.UUID]Seq{quiet: 4, busy: 6})
 }
 
-// TestSpilledFileIsReadAnew: what a committer remembers of one file says nothing about the next, though the same log is the
-// greatest in both.
+// TestSpilledFileIsReadAnew: what a committer remembers of one file says nothing about the next, though
+// the same log is the greatest in both.
 func TestSpilledFileIsReadAnew(t *testing.T) {
 	w := newWorld(t)
 	one, other := w.committer(), w.committer()

@@ -157,7 +157,8 @@ func (w *world) commit(c *Committer, want []Outcome, reqs ...*Request) []Result 
 	return results
 }
 
-// holds checks that the table has each event of each log up to its watermark once, in files that exist, and nothing else.
+// holds checks that the table has each event of each log up to its watermark once, in files that exist, and nothing
+// else.
 func (w *world) holds(want map[uuid.UUID]Seq) {
 	w.Helper()
 	w.store.SetFault(nil)

@@ -14,8 +14,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// maxManifestAge is how old a manifest, and the list that names it, may be when the swap is sent. Orphan removal's grace
-// period for objects that no log is tied to must be at least four times this.
+// maxManifestAge is how old a manifest, and the list that names it, may be when the swap is sent. Orphan removal's
+// grace period for objects that no log is tied to must be at least four times this.
 const maxManifestAge = 15 * time.Minute
 
 // written are the manifests of one set of applied requests: they serve every attempt that applies exactly these.
@@ -43,8 +43,8 @@ type successor struct {
 	spillKey   string // empty if this attempt wrote none
 }
 
-// errUnwritable: what the request or the table says cannot be encoded, or the head's manifest list cannot be read; on the
-// same state another attempt would not change that.
+// errUnwritable: what the request or the table says cannot be encoded, or the head's manifest list cannot be read; on
+// the same state another attempt would not change that.
 var errUnwritable = errors.New("commit cannot be written")
 
 // write carries out steps 3 to 5 of commit: when it returns without an error, all that the snapshot names is durable.

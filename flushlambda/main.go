@@ -1,9 +1,9 @@
 // Command flushlambda is the committer as an AWS Lambda function: it takes a batch of commit requests from an SQS FIFO
 // queue and makes them part of their tables, one snapshot for each table in the batch.
 //
-// Invariants: it holds nothing that must survive (the tables do: commitlib/PROTOCOL.md), so any number of instances may run at
-// the same time, and any of them may be stopped at any moment. It answers with the messages to deliver again and with
-// no others. It pulls neither cgo, nor Parquet, nor the AWS SDK, so that a cold start costs milliseconds.
+// Invariants: it holds nothing that must survive (the tables do: commitlib/PROTOCOL.md), so any number of instances may
+// run at the same time, and any of them may be stopped at any moment. It answers with the messages to deliver again and
+// with no others. It pulls neither cgo, nor Parquet, nor the AWS SDK, so that a cold start costs milliseconds.
 //
 // The environment is read once, at start: FIRN_WAREHOUSE and FIRN_CATALOG. Logs are JSON lines on standard error.
 package main
@@ -39,7 +39,8 @@ func newHandler(getenv func(string) string, log *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	// OpenDir would make the folder: in place of a volume that is not mounted, say, and every request would be rejected.
+	// OpenDir would make the folder: in place of a volume that is not mounted, say,
+	// and every request would be rejected.
 	if info, err := os.Stat(c.Warehouse); err != nil {
 		return nil, fmt.Errorf("open warehouse: %w: mount the volume that ingestd stages to", err)
 	} else if !info.IsDir() {

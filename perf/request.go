@@ -26,7 +26,8 @@ const (
 	randomDigits  = 16
 )
 
-// newRequest prepares a bulk request of n events, numbered first, first+step, …; payloads have about size bytes, 60 at least.
+// newRequest prepares a bulk request of n events, numbered first, first+step, …;
+// payloads have about size bytes, 60 at least.
 func newRequest(host, table string, n, size int, first, step, seed uint64) *request {
 	r := &request{next: first, step: step, rng: rand.New(rand.NewPCG(seed, first))}
 	const payload = `{"id":000000000000,"session":"0000000000000000","event":"click"`

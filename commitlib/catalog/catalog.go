@@ -1,8 +1,9 @@
-// Package catalog is the port to the table pointer: load, create, and swap it by compare-and-swap. Its
-// implementations are objectstore (the object store alone), glue and rest; twin holds in-memory twins of each one's real check.
+// Package catalog is the port to the table pointer: load, create, and swap it by compare-and-swap. Its implementations
+// are objectstore (the object store alone), glue and rest; twin holds in-memory twins of each one's real check.
 //
-// A swap has exactly four answers: done; ErrConflict (a rival's commit is current; reload and re-plan); ErrRejected
-// (can never succeed as asked); ErrUnknown (it may have been applied, or may be yet: never delete, never retry blindly, reload and look).
+// A swap has exactly four answers: done; ErrConflict (a rival's commit is current; reload and re-plan);
+// ErrRejected (can never succeed as asked); ErrUnknown (it may have been applied, or may be yet: never delete,
+// never retry blindly, reload and look).
 //
 // Catalogs are safe for concurrent use.
 package catalog
@@ -47,7 +48,8 @@ type Spec struct {
 }
 
 // Change is a commit as data: a snapshot that becomes the head of main, and properties set in the same swap.
-// A change without a snapshot is not possible: DESIGN's "watermarks change only in a commit that adds a snapshot".
+// A change without a snapshot is not possible: on REST nothing protects properties, so watermarks move only with one
+// (PROTOCOL.md, "Adversaries").
 type Change struct {
 	Snapshot      *iceberg.Snapshot
 	SetProperties map[string]string

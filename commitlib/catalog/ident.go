@@ -10,7 +10,8 @@ const namePattern = `^[a-z][a-z0-9_]{0,127}$`
 
 var nameRE = regexp.MustCompile(namePattern)
 
-// CheckIdent says whether namespace and name are ones that every catalog takes; the error is ErrRejected and names the rule.
+// CheckIdent says whether namespace and name are ones that every catalog takes; the
+// error is ErrRejected and names the rule.
 func CheckIdent(id Ident) error {
 	if err := checkName("namespace", id.Namespace); err != nil {
 		return err

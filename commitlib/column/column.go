@@ -1,5 +1,5 @@
-// Package column is the one in-memory form of rows in Firn: columns of typed vectors that follow an Iceberg
-// schema. The decoders fill it, the log stores it, the data-file writer encodes it; a new typed column needs no second path.
+// Package column is the one in-memory form of rows in Firn: columns of typed vectors that follow an Iceberg schema. The
+// decoders fill it, the log stores it, the data-file writer encodes it; a new typed column needs no second path.
 //
 // Invariants: every vector of a batch has the batch's length; a vector holds either one value a row or, when Const, one
 // value for all rows. Vectors hold no pointers per row, so that the collector never walks rows.

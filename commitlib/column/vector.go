@@ -65,7 +65,8 @@ func (v *Vector) start(i int) uint32 {
 	return v.Ends[i-1]
 }
 
-// Span returns the bytes of the values of rows [lo, hi), end to end; v must not be Const. It shares the vector's memory.
+// Span returns the bytes of the values of rows [lo, hi), end to end; v must not be
+// Const. It shares the vector's memory.
 func (v *Vector) Span(lo, hi int) []byte {
 	if lo == hi {
 		return nil

@@ -35,8 +35,9 @@ const (
 	maxRowGroup  = 1 << 30
 )
 
-// Default is the configuration to start from. Normal takes twice the time of Fastest for files that are 4 % larger (82-byte
-// events) to 0.6 % smaller (JSON of 1 KiB). Pages of 256 KiB to 4 MiB make neither size nor speed differ by more than 2 %.
+// Default is the configuration to start from. Normal takes twice the time of Fastest for files that are
+// 4 % larger (82-byte events) to 0.6 % smaller (JSON of 1 KiB). Pages of 256 KiB to 4 MiB make neither
+// size nor speed differ by more than 2 %.
 func Default() Config {
 	return Config{Level: Fastest, RowGroupBytes: 64 << 20, PageBytes: 1 << 20}
 }

@@ -13,7 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/golden.parquet anew")
 
-// levels are those that the tier tests: the tables of the upper two, up to 40 MiB, take seconds under the race detector.
+// levels are those that the tier tests: the tables of the upper two, up to 40 MiB,
+// take seconds under the race detector.
 func levels() []Level {
 	if tier.Now() == tier.Test {
 		return []Level{Fastest, Normal}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestDict compares with a map, over chunks that reuse one table: what a chunk leaves behind must not be seen by the next.
+// TestDict compares with a map, over chunks that reuse one table: what a chunk leaves behind must not be seen by the
+// next.
 func TestDict(t *testing.T) {
 	var d dict
 	for seed := uint64(1); seed <= 300; seed++ {

@@ -25,10 +25,10 @@ const magic = "PAR1"
 // ErrNoRows refuses an empty data file: Iceberg has no use for one, and readers disagree about it.
 var ErrNoRows = errors.New("no rows chosen: a data file needs one at least")
 
-// Encoder writes batches of one schema as Parquet files, one after the other. It keeps its buffers between files: a page
-// before and after compression, its values, and zstd's tables: in all 5 MiB at Fastest, 6 at Normal, 9 at Better and
-// 40 at Best with pages of 1 MiB, whatever the number of rows (TestEncoderMemory); a value longer than a page makes them
-// grow to it. The file itself grows in the caller's buffer. Not safe for concurrent use.
+// Encoder writes batches of one schema as Parquet files, one after the other. It keeps its buffers between files: a
+// page before and after compression, its values, and zstd's tables: in all 5 MiB at Fastest, 6 at Normal, 9 at Better
+// and 40 at Best with pages of 1 MiB, whatever the number of rows (TestEncoderMemory); a value longer than a page makes
+// them grow to it. The file itself grows in the caller's buffer. Not safe for concurrent use.
 type Encoder struct {
 	schema *iceberg.Schema
 	kinds  []column.Kind

@@ -11,8 +11,8 @@ import (
 	"firn/commitlib/iceberg"
 )
 
-// payloadKind is what the events of a generated batch look like. No two payloads are equal in any of them: a repeated body
-// compresses to nothing and flatters every figure.
+// payloadKind is what the events of a generated batch look like. No two payloads are equal in any of them: a repeated
+// body compresses to nothing and flatters every figure.
 type payloadKind int
 
 const (

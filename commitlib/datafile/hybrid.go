@@ -7,8 +7,9 @@ import (
 
 var errHybrid = errors.New("run-length encoding is damaged")
 
-// decodeHybrid appends n numbers of width bits (at most 32), each at most limit, from Parquet's mix of run lengths and bit-packed groups.
-// parquet-go's decoder makes as many values as the bytes claim, up to 2^31 for six bytes; this one stops at n.
+// decodeHybrid appends n numbers of width bits (at most 32), each at most limit, from Parquet's mix of
+// run lengths and bit-packed groups. parquet-go's decoder makes as many values as the bytes claim, up to
+// 2^31 for six bytes; this one stops at n.
 func decodeHybrid(dst []uint32, src []byte, width uint, n int, limit uint32) ([]uint32, error) {
 	for n > 0 {
 		head, used := binary.Uvarint(src)

@@ -82,7 +82,8 @@ func (l *lane) fill(from, n int) {
 	if l.of == nil {
 		return
 	}
-	// Most times lie in the unit of the one before: a subtraction and a comparison instead of the transform's divisions.
+	// Most times lie in the unit of the one before: a subtraction and a comparison
+	// instead of the transform's divisions.
 	low, span, last := l.low, l.span, l.last
 	for i, x := range l.block[:n] {
 		if uint64(x-low) >= uint64(span) {

@@ -7,8 +7,8 @@ import (
 	"firn/commitlib/iceberg"
 )
 
-// BenchmarkManyFiles is the worst case of a backfill: a segment that is scattered over 8,736 hours, so that it becomes as many
-// files of some 23 events each.
+// BenchmarkManyFiles is the worst case of a backfill: a segment that is scattered over 8,736 hours, so that it becomes
+// as many files of some 23 events each.
 func BenchmarkManyFiles(b *testing.B) {
 	const n = 200_000
 	batch := scattered(b, n)

@@ -12,8 +12,8 @@ import (
 	"firn/commitlib/column"
 )
 
-// BenchmarkParquetGoWriter writes what BenchmarkEncode writes through parquet-go's own column writers, the way that was not
-// taken: without field ids and manifest statistics, at the same zstd level.
+// BenchmarkParquetGoWriter writes what BenchmarkEncode writes through parquet-go's own column writers, the way that was
+// not taken: without field ids and manifest statistics, at the same zstd level.
 func BenchmarkParquetGoWriter(b *testing.B) {
 	for _, kind := range []payloadKind{counter, page, noise} {
 		b.Run(kind.String(), func(b *testing.B) {

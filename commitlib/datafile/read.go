@@ -27,10 +27,10 @@ const (
 // ErrTooLarge says that a file decodes to more than MaxDecodedBytes.
 var ErrTooLarge = fmt.Errorf("file decodes to more than %d bytes", int64(MaxDecodedBytes))
 
-// Read decodes a Parquet file into a batch over schema. Columns are matched by field id: one that the file does not have
-// is null in every row, or an error when it is required; those that the schema does not have are not read; an int column
-// may have become long since. It reads flat columns of Firn's types in version 1 data pages, PLAIN or dictionary encoded,
-// plain or zstd: what Firn writes, and what PyIceberg and Iceberg's Java writers do by default. All else is an
+// Read decodes a Parquet file into a batch over schema. Columns are matched by field id: one that the file does not
+// have is null in every row, or an error when it is required; those that the schema does not have are not read; an int
+// column may have become long since. It reads flat columns of Firn's types in version 1 data pages, PLAIN or dictionary
+// encoded, plain or zstd: what Firn writes, and what PyIceberg and Iceberg's Java writers do by default. All else is an
 // error, as is any damage that it can see; page checksums are verified where there are any.
 func Read(r io.ReaderAt, size int64, schema *iceberg.Schema) (*column.Batch, error) {
 	return read(r, size, schema, MaxDecodedBytes)
@@ -49,7 +49,8 @@ func read(r io.ReaderAt, size int64, schema *iceberg.Schema, limit int64) (b *co
 	return b, nil
 }
 
-// decoders are kept between files: one costs more than a small file. Their output never outgrows the buffer they are given.
+// decoders are kept between files: one costs more than a small file. Their output
+// never outgrows the buffer they are given.
 var decoders = sync.Pool{New: func() any {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {

@@ -25,8 +25,8 @@ func readFile(t *testing.T, name string, schema *iceberg.Schema) (*column.Batch,
 	return Read(bytes.NewReader(raw), int64(len(raw)), schema)
 }
 
-// TestReadForeignFiles reads files that PyArrow wrote (testdata/write.py): columns in another order and under other names, a
-// nested one that is not asked for, one widened from int, one missing, several row groups.
+// TestReadForeignFiles reads files that PyArrow wrote (testdata/write.py): columns in another order and under other
+// names, a nested one that is not asked for, one widened from int, one missing, several row groups.
 func TestReadForeignFiles(t *testing.T) {
 	schema := &iceberg.Schema{Fields: []iceberg.Field{
 		{ID: 2, Name: "sequence", Type: iceberg.Long, Required: true},
@@ -99,8 +99,8 @@ func sample(t testing.TB, rows int) ([]byte, *column.Batch) {
 	return buf.Bytes(), b
 }
 
-// TestReadDamaged flips a bit of each byte of a file (of each third in the quick tier), and cuts it there. Nothing panics; a file that still reads is valid,
-// and where the damage lies in a page it never does.
+// TestReadDamaged flips a bit of each byte of a file (of each third in the quick tier), and cuts it there. Nothing
+// panics; a file that still reads is valid, and where the damage lies in a page it never does.
 func TestReadDamaged(t *testing.T) {
 	good, b := sample(t, 60)
 	got, err := Read(bytes.NewReader(good), int64(len(good)), wideSchema)

@@ -15,7 +15,8 @@ import (
 // maxExpansion bounds what a compressed byte may claim to stand for: zstd's best case is a block of 128 KiB in 4 bytes.
 const maxExpansion = 128 << 10 / 4
 
-// plainDictionary is PLAIN_DICTIONARY, what older writers call RLE_DICTIONARY in data pages and PLAIN in dictionary pages.
+// plainDictionary is PLAIN_DICTIONARY, what older writers call RLE_DICTIONARY in data pages and PLAIN in dictionary
+// pages.
 const plainDictionary format.Encoding = 2
 
 var errPageShort = errors.New("page ends early: damaged")

@@ -50,7 +50,8 @@ type Metadata struct {
 	extra extras
 }
 
-// NewMetadata is the metadata of a new table, with an empty main. Schema and spec are taken with the ids that they have.
+// NewMetadata is the metadata of a new table, with an empty main. Schema and spec are taken with the ids that they
+// have.
 func NewMetadata(id uuid.UUID, location string, schema *Schema, spec PartitionSpec, props map[string]string, now time.Time) *Metadata {
 	m := &Metadata{
 		FormatVersion:   FormatVersion,

@@ -13,8 +13,9 @@ import (
 )
 
 // PartitionPath is the folder of a partition tuple, named as other engines name it:
-// "event_time_hour=2026-11-23-06/partition=3". It is for people who list the store: no reader derives values from it,
-// so a value that cannot be decoded appears as hexadecimal. values follow spec.Fields; the path of an unpartitioned spec is "".
+// "event_time_hour=2026-11-23-06/partition=3". It is for people who list the store: no reader derives
+// values from it, so a value that cannot be decoded appears as hexadecimal. values follow spec.Fields;
+// the path of an unpartitioned spec is "".
 func PartitionPath(spec PartitionSpec, schema *Schema, values [][]byte) string {
 	var b strings.Builder
 	for i, f := range spec.Fields {

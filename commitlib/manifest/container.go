@@ -29,8 +29,8 @@ const (
 )
 
 const (
-	// maxExpanded bounds what the blocks of one file expand to, in bytes. Engines cut manifests at 8 MB compressed, which
-	// expand tenfold at most; a file that is made to expand without end must not take the process's memory.
+	// maxExpanded bounds what the blocks of one file expand to, in bytes. Engines cut manifests at 8 MB compressed,
+	// which expand tenfold at most; a file that is made to expand without end must not take the process's memory.
 	maxExpanded = 128 << 20
 
 	// maxRecords bounds the records of one file: a million entries take about 400 MB in memory.

@@ -24,8 +24,8 @@ type Entry struct {
 	// SnapshotID is the snapshot that added the file, or deleted it. nil is inherited from the manifest's ListEntry.
 	SnapshotID *int64
 
-	// SequenceNumber is the data's, FileSequenceNumber the file's. nil is inherited from the manifest's ListEntry, which
-	// only Added entries may.
+	// SequenceNumber is the data's, FileSequenceNumber the file's. nil is inherited from the manifest's
+	// ListEntry, which only Added entries may.
 	SequenceNumber     *int64
 	FileSequenceNumber *int64
 

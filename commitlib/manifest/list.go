@@ -37,8 +37,8 @@ type FieldSummary struct {
 	Lower, Upper []byte // single values; nil where all are null, or NaN
 }
 
-// Read reads the manifest that l describes, checks that it is that one and whole, and fills in what its entries inherit.
-// A manifest that was cut between two blocks is well-formed Avro; only its length and counts tell.
+// Read reads the manifest that l describes, checks that it is that one and whole, and fills in what its entries
+// inherit. A manifest that was cut between two blocks is well-formed Avro; only its length and counts tell.
 func (l *ListEntry) Read(data []byte) (Header, []Entry, error) {
 	if int64(len(data)) != l.Length {
 		return Header{}, nil, fmt.Errorf("read manifest %s: it has %d bytes, its manifest list says %d", l.Path, len(data), l.Length)
@@ -77,8 +77,8 @@ func (l *ListEntry) matches(h Header, entries []Entry) error {
 	)
 }
 
-// Inherit fills in what entries of this manifest left to be inherited (spec: "Sequence Number Inheritance"). It writes to
-// entries.
+// Inherit fills in what entries of this manifest left to be inherited (spec: "Sequence
+// Number Inheritance"). It writes to entries.
 func (l *ListEntry) Inherit(entries []Entry) error {
 	for i := range entries {
 		e := &entries[i]
@@ -138,9 +138,9 @@ const (
 	keySequence   = "sequence-number"
 )
 
-// WriteList returns the manifest list of a snapshot. Entries with Unassigned numbers and without AddedSnapshotID take
-// the snapshot's; entries itself is not changed, so that it serves the next attempt. Put fresh entries first: readers that
-// look for late files stop early then. Its cost is linear in len(entries):
+// WriteList returns the manifest list of a snapshot. Entries with Unassigned numbers and without
+// AddedSnapshotID take the snapshot's; entries itself is not changed, so that it serves the next attempt. Put
+// fresh entries first: readers that look for late files stop early then. Its cost is linear in len(entries):
 // two microseconds for each, most of them compression.
 func WriteList(entries []ListEntry, snapshotID, parentID, sequence int64) ([]byte, error) {
 	data, err := writeList(entries, snapshotID, parentID, sequence)

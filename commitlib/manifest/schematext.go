@@ -10,8 +10,9 @@ import (
 	"firn/commitlib/iceberg"
 )
 
-// The Avro schemas of format version 2, by the specification's tables "Manifests" and "Manifest Lists". Record names are those
-// that the reference implementation gives; some readers look for them. %s is the partition tuple's field list.
+// The Avro schemas of format version 2, by the specification's tables "Manifests" and "Manifest
+// Lists". Record names are those that the reference implementation gives; some readers look for them.
+// %s is the partition tuple's field list.
 const (
 	entrySchema = `{"type":"record","name":"manifest_entry","fields":[` +
 		`{"name":"status","type":"int","field-id":0},` +
@@ -70,8 +71,8 @@ type partitionType struct {
 	typ  iceberg.Type
 }
 
-// partitionTypes derives the tuple type of a spec over a schema. A field whose column the schema no longer has can only be
-// void, and is laid out as an int that is always null.
+// partitionTypes derives the tuple type of a spec over a schema. A field whose column the schema no longer has can only
+// be void, and is laid out as an int that is always null.
 func partitionTypes(schema *iceberg.Schema, spec iceberg.PartitionSpec) ([]partitionType, error) {
 	types := make([]partitionType, len(spec.Fields))
 	for i, f := range spec.Fields {

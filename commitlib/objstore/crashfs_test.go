@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// crashFS is a file system in memory that knows what was synced. Only that is sure to outlive a power cut: of a file the
-// content at its last fsync, of a folder the names at its last fsync. It is stricter than any journal is.
+// crashFS is a file system in memory that knows what was synced. Only that is sure to outlive a power cut: of a file
+// the content at its last fsync, of a folder the names at its last fsync. It is stricter than any journal is.
 type crashFS struct {
 	mu    sync.Mutex // protects all below
 	names map[string]*inode

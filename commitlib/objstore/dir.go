@@ -26,19 +26,22 @@ import (
 //  4. The folder is synced. This is the commit point for durability; Put returns nil after it and not before.
 //  5. A linked file's temporary name is removed.
 //
-// A crash before 3 leaves at most a file in .firn-tmp, removed when a later open finds it older than tempAge; after 3
-// and before 4 the object is there whole, or after a power cut perhaps not at all. It is never opened for writing at its
-// final name: a kill would leave it cut short there, and as the table's current version. An error of 4 is ErrUnknown.
+// A crash before 3 leaves at most a file in .firn-tmp, removed when a later open finds it older than
+// tempAge; after 3 and before 4 the object is there whole, or after a power cut perhaps not at all. It is
+// never opened for writing at its final name: a kill would leave it cut short there, and as the table's
+// current version. An error of 4 is ErrUnknown.
 //
-// A name can be seen between 3 and 4. Who acts on what it read (trims a log, say) must not lose it to a power cut
-// afterwards, so Get and Head sync the folder themselves when the name is younger than unsettledAge and not known to be durable.
+// A name can be seen between 3 and 4. Who acts on what it read (trims a log, say) must not lose it to a
+// power cut afterwards, so Get and Head sync the folder themselves when the name is younger than
+// unsettledAge and not known to be durable.
 //
-// Dir keeps no checksum: Head reads the object to make one, at about the speed of the disk. ReadAt and List do not, and List
-// holds the names of one folder at a time. Delete is not synced, so that a power cut can bring an object back: delete it again.
-// It leaves empty folders behind, which Folders shows and nothing else does.
+// Dir keeps no checksum: Head reads the object to make one, at about the speed of the disk. ReadAt and List do not, and
+// List holds the names of one folder at a time. Delete is not synced, so that a power cut can bring an object back:
+// delete it again. It leaves empty folders behind, which Folders shows and nothing else does.
 //
-// A store whose directory vanishes while it is open (a lost mount, a folder that was moved away) is no empty store: callers would
-// make tables anew in it. So nothing is called absent unless <root>/.firn-tmp is there, and only opening makes directories.
+// A store whose directory vanishes while it is open (a lost mount, a folder that was moved away) is no
+// empty store: callers would make tables anew in it. So nothing is called absent unless <root>/.firn-tmp is
+// there, and only opening makes directories.
 type Dir struct {
 	root    string
 	temp    string
@@ -150,7 +153,8 @@ func (d *Dir) probe() error {
 	return d.sys.unlink(linked)
 }
 
-// Root is the absolute path of the directory: locations in table metadata are plain paths, which engines on this host open.
+// Root is the absolute path of the directory: locations in table metadata are plain
+// paths, which engines on this host open.
 func (d *Dir) Root() string { return d.root }
 
 // Delete implements Store. It keeps going after an error, and returns all of them.
@@ -179,8 +183,8 @@ func (d *Dir) Delete(ctx context.Context, keys ...string) error {
 	return errors.Join(failed...)
 }
 
-// present says whether the store's directory is still the one that was opened. A mount point that lost its mount is there, and empty:
-// the folder of temporary files tells.
+// present says whether the store's directory is still the one that was opened. A mount point that lost its mount is
+// there, and empty: the folder of temporary files tells.
 func (d *Dir) present() error {
 	_, err := d.sys.stat(d.temp)
 	if isAbsent(err) {

@@ -121,8 +121,8 @@ func TestDirRoot(t *testing.T) {
 	}
 }
 
-// TestDirVanished moves the directory away under an open store, as a lost mount does, and leaves nothing or an empty mount point: no
-// object may be called absent then, no listing empty, and no write may make the directory anew.
+// TestDirVanished moves the directory away under an open store, as a lost mount does, and leaves nothing or an empty
+// mount point: no object may be called absent then, no listing empty, and no write may make the directory anew.
 func TestDirVanished(t *testing.T) {
 	f := func(mountPoint bool) {
 		root := filepath.Join(t.TempDir(), "store")
@@ -207,7 +207,8 @@ func TestDirLinkedFolder(t *testing.T) {
 	}
 }
 
-// TestDirNamesClash: an object and a folder cannot have one name here; the error says so and is no refusal of a condition.
+// TestDirNamesClash: an object and a folder cannot have one name here; the error says so and is no refusal of a
+// condition.
 func TestDirNamesClash(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	if _, err := d.Put(t.Context(), "a/b", nil, absent); err != nil {

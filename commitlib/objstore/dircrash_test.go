@@ -58,8 +58,8 @@ func run(p *process, steps []*step) {
 	}
 }
 
-// check opens what a crash left and looks at every key: nothing cut short, nothing lost that was confirmed, nothing there
-// that was said not to be; and every name is usable.
+// check opens what a crash left and looks at every key: nothing cut short, nothing lost that was confirmed, nothing
+// there that was said not to be; and every name is usable.
 func check(t *testing.T, fs *crashFS, steps []*step, dead bool) {
 	t.Helper()
 	p := &process{fs: fs}
@@ -114,8 +114,9 @@ func check(t *testing.T, fs *crashFS, steps []*step, dead bool) {
 	}
 }
 
-// TestDirCrash lets each single system call of a scenario go wrong in every way, alone and with the one after it, and looks at
-// what is there afterwards: in the running system, and after a power cut that loses all, or a random part, of what was not synced.
+// TestDirCrash lets each single system call of a scenario go wrong in every way, alone and with the one after
+// it, and looks at what is there afterwards: in the running system, and after a power cut that loses all, or
+// a random part, of what was not synced.
 func TestDirCrash(t *testing.T) {
 	clean := &process{fs: newCrashFS()}
 	steps := scenario()
@@ -211,7 +212,8 @@ func TestDirSeenIsDurable(t *testing.T) {
 	}
 }
 
-// TestDirFolderMadeByAnother: a folder that another process made and did not sync yet must not take our objects with it.
+// TestDirFolderMadeByAnother: a folder that another process made and did not sync yet must not take our objects with
+// it.
 func TestDirFolderMadeByAnother(t *testing.T) {
 	fs := newCrashFS()
 	p := &process{fs: fs}

@@ -14,8 +14,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// TestDirFullFileSystem fills a small file system for real: the write that does not fit is ErrNoSpace and leaves nothing,
-// everything before it is whole, and once space is free the same write goes through.
+// TestDirFullFileSystem fills a small file system for real: the write that does not fit is ErrNoSpace and leaves
+// nothing, everything before it is whole, and once space is free the same write goes through.
 func TestDirFullFileSystem(t *testing.T) {
 	root := t.TempDir()
 	if err := unix.Mount("firn-test", root, "tmpfs", 0, "size=1m"); err != nil {

@@ -58,8 +58,8 @@ func (d *Dir) put(ctx context.Context, key string, body []byte, cond Condition) 
 	return newInfo(key, st, crc), nil
 }
 
-// refuseEarly saves the writing and syncing of a body that will be refused: of a large upload that is sent again, or of the
-// loser of a race. What it lets through is decided in publish.
+// refuseEarly saves the writing and syncing of a body that will be refused: of a large upload that is sent again, or of
+// the loser of a race. What it lets through is decided in publish.
 func (d *Dir) refuseEarly(key string, cond Condition) error {
 	if cond == (Condition{}) {
 		return nil
@@ -147,8 +147,8 @@ func (d *Dir) publish(ctx context.Context, temp, key string, st stat, cond Condi
 	return d.outcome(err, key, st)
 }
 
-// replace renames the temporary file over the object. The lock makes comparison and rename one step for all that take it,
-// which is everything but an exclusive creation: that one cannot come between, since it refuses what exists.
+// replace renames the temporary file over the object. The lock makes comparison and rename one step for all that take
+// it, which is everything but an exclusive creation: that one cannot come between, since it refuses what exists.
 func (d *Dir) replace(ctx context.Context, temp, key string, st stat, cond Condition) error {
 	unlock, err := d.sys.lock(ctx, d.lockFile())
 	if err != nil {

@@ -124,8 +124,8 @@ func (d *Dir) openObject(ctx context.Context, key string) (file, stat, error) {
 	return f, st, nil
 }
 
-// ensureDurable syncs a name that was seen and may not be durable yet: its writer is between naming it and syncing its folder,
-// or was killed there.
+// ensureDurable syncs a name that was seen and may not be durable yet: its writer is between naming it and
+// syncing its folder, or was killed there.
 func (d *Dir) ensureDurable(key string, st stat) error {
 	if d.now().Sub(st.changed) > unsettledAge || d.durable.has(key, st.inode) {
 		return nil
@@ -190,8 +190,8 @@ func (d *Dir) walk(ctx context.Context, folder, prefix string, fn func(Info) err
 	return nil
 }
 
-// sorted reads one folder, "" or ending in a slash, in the order of the keys: a folder sorts as its name with a slash, so that
-// "a.b" comes before "a/b". It leaves out what no key names, Dir's own folder among it.
+// sorted reads one folder, "" or ending in a slash, in the order of the keys: a folder sorts as its name with a slash,
+// so that "a.b" comes before "a/b". It leaves out what no key names, Dir's own folder among it.
 func (d *Dir) sorted(folder string) ([]entry, error) {
 	if folder != "" && checkKey(folder[:len(folder)-1]) != nil {
 		return nil, nil // no key begins so

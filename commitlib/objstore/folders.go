@@ -9,13 +9,14 @@ import (
 // FolderLister is what a store implements that can list the folders under a prefix without listing what is in them.
 // All three of Firn's do; a wrapper that hides it still works, at the cost of a full List.
 type FolderLister interface {
-	// Folders calls fn with each distinct continuation of prefix up to and without the next slash, in byte order with
-	// the slash, until fn returns an error. prefix is empty or ends in a slash. A folder that holds nothing may be shown.
+	// Folders calls fn with each distinct continuation of prefix up to and without the next slash, in
+	// byte order with the slash, until fn returns an error. prefix is empty or ends in a slash. A
+	// folder that holds nothing may be shown.
 	Folders(ctx context.Context, prefix string, fn func(name string) error) error
 }
 
-// Folders lists the folders under prefix: of "default/", the tables of that namespace. On S3 it is a list with a delimiter,
-// so its cost grows with the folders and not with the objects in them.
+// Folders lists the folders under prefix: of "default/", the tables of that namespace. On S3 it is a list with a
+// delimiter, so its cost grows with the folders and not with the objects in them.
 func Folders(ctx context.Context, s Store, prefix string, fn func(name string) error) error {
 	if lister, ok := s.(FolderLister); ok {
 		return lister.Folders(ctx, prefix, fn)

@@ -12,7 +12,8 @@ const (
 	maxElementBytes = 255  // NAME_MAX of Linux file systems: a key must fit every store
 )
 
-// tempFolder is where Dir keeps what is not an object: its temporary files and its lock. No key lies there in any store.
+// tempFolder is where Dir keeps what is not an object: its temporary files and its
+// lock. No key lies there in any store.
 const tempFolder = ".firn-tmp"
 
 // CheckKey says what is wrong with a key, or nil. Every store refuses the same keys, so that what works on one

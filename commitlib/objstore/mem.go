@@ -12,9 +12,10 @@ import (
 	"time"
 )
 
-// Mem is an object store in memory: the twin for tests and simulations. It keeps the conditions, ETags and checksums
-// of a real one, strongly consistent as S3 is, and misbehaves on demand through a fault hook. Nothing in it is random and it
-// starts no goroutine, so that a seeded run replays; a late write takes effect inside the first call after it is due.
+// Mem is an object store in memory: the twin for tests and simulations. It keeps the conditions, ETags and
+// checksums of a real one, strongly consistent as S3 is, and misbehaves on demand through a fault hook.
+// Nothing in it is random and it starts no goroutine, so that a seeded run replays; a late write takes effect
+// inside the first call after it is due.
 type Mem struct {
 	root string
 
@@ -48,8 +49,8 @@ func NewMem(root string) *Mem {
 	}
 }
 
-// SetFault installs the hook that is asked before every call; nil removes it. It runs under the store's lock: it must not
-// call the store. Its sequence of calls is the order in which the store took them.
+// SetFault installs the hook that is asked before every call; nil removes it. It runs under the store's lock: it must
+// not call the store. Its sequence of calls is the order in which the store took them.
 func (m *Mem) SetFault(hook func(Call) Fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

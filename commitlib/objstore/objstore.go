@@ -2,8 +2,8 @@
 // answers told apart by what the caller may do next. It ships its twins: Mem (in memory, with faults on demand)
 // and Dir (a local directory, durable by fsync). objstore/s3store speaks S3.
 //
-// Keys are slash-separated and relative to the store's root, without a leading slash: "default/clicks/metadata/v1.metadata.json".
-// A location is what table metadata states: root + "/" + key.
+// Keys are slash-separated and relative to the store's root, without a leading slash:
+// "default/clicks/metadata/v1.metadata.json". A location is what table metadata states: root + "/" + key.
 //
 // Stores are safe for concurrent use by goroutines and by processes.
 package objstore
@@ -45,10 +45,10 @@ type Store interface {
 	// Root is the location prefix of every key, without a trailing slash.
 	Root() string
 
-	// Put writes the object whole: readers see all of it or nothing. When it returns nil the object is durable.
-	// Errors: ErrPrecondition, ErrUnknown, ErrNoSpace, or another that left nothing. ErrPrecondition is certain: a store
-	// that sent the request more than once answers ErrUnknown instead, since its own first try may be what refused the second.
-	// body is read only during the call; Put may read it again from the start for a retry of its own.
+	// Put writes the object whole: readers see all of it or nothing. When it returns nil the object is durable. Errors:
+	// ErrPrecondition, ErrUnknown, ErrNoSpace, or another that left nothing. ErrPrecondition is certain: a store that
+	// sent the request more than once answers ErrUnknown instead, since its own first try may be what refused the
+	// second. body is read only during the call; Put may read it again from the start for a retry of its own.
 	Put(ctx context.Context, key string, body []byte, cond Condition) (Info, error)
 
 	// Get reads an object whole. ErrNotExist where there is none.
@@ -60,8 +60,8 @@ type Store interface {
 	// Head describes an object without reading it; Checksum is filled wherever the store can.
 	Head(ctx context.Context, key string) (Info, error)
 
-	// List calls fn for each object whose key begins with prefix, in byte order of the keys, until fn returns an
-	// error, which it returns. Info's ETag and Checksum may be empty. Objects put or deleted meanwhile may be in it or not.
+	// List calls fn for each object whose key begins with prefix, in byte order of the keys, until fn returns an error,
+	// which it returns. Info's ETag and Checksum may be empty. Objects put or deleted meanwhile may be in it or not.
 	List(ctx context.Context, prefix string, fn func(Info) error) error
 
 	// Delete removes objects; one that does not exist is no error.

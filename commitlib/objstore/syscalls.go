@@ -117,8 +117,8 @@ func readDir(path string) ([]entry, error) {
 // lockPoll is how often a held lock is tried again. Holders keep it for a compare and a rename: tens of microseconds.
 const lockPoll = time.Millisecond
 
-// flock takes an exclusive lock that works between processes, and between goroutines since each call opens the file anew.
-// The kernel drops it with the process that holds it. It is polled, since a blocking flock would not heed ctx.
+// flock takes an exclusive lock that works between processes, and between goroutines since each call opens the file
+// anew. The kernel drops it with the process that holds it. It is polled, since a blocking flock would not heed ctx.
 func flock(ctx context.Context, path string) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

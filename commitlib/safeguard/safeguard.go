@@ -1,5 +1,5 @@
-// Package safeguard names the checks that keep "acked is committed exactly once" true, so that the simulation can switch
-// each one off and show that it then fails. In an ordinary build Off is a constant false and costs nothing; only
+// Package safeguard names the checks that keep "acked is committed exactly once" true, so that the simulation can
+// switch each one off and show that it then fails. In an ordinary build Off is a constant false and costs nothing; only
 // a build with the tag firnsim can switch anything.
 //
 // A site reads: if !safeguard.Off(safeguard.FirstFollowsWatermark) && … { refuse }.

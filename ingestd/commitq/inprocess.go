@@ -18,14 +18,14 @@ type Config struct {
 	// Parallel bounds the groups handled at the same time.
 	Parallel int
 
-	// A failed message is delivered again after a delay from MinBackoff doubling to MaxBackoff, and given up after MaxDeliveries:
-	// it is up to the sender then, who knows from the watermark what is missing.
+	// A failed message is delivered again after a delay from MinBackoff doubling to MaxBackoff, and given up after
+	// MaxDeliveries: it is up to the sender then, who knows from the watermark what is missing.
 	MinBackoff    time.Duration
 	MaxBackoff    time.Duration
 	MaxDeliveries int
 
-	// Done, where set, is called after a batch of which at least one message was not failed: its sender need not wait for a
-	// tick to read the watermark back. It must not block.
+	// Done, where set, is called after a batch of which at least one message was not failed: its sender need not wait
+	// for a tick to read the watermark back. It must not block.
 	Done func(group string)
 
 	// Seed fixes the jitter of back-offs; 0 draws one.
@@ -45,8 +45,8 @@ func DefaultConfig() Config {
 }
 
 // InProcess is a queue inside the process, with the behaviour of a FIFO queue service: one FIFO a group, batches of at
-// most MaxBatch, one batch of a group at a time, failed messages again at the head after a back-off. Nothing is durable: what is
-// lost with the process is sent again by the next one.
+// most MaxBatch, one batch of a group at a time, failed messages again at the head after a back-off. Nothing is
+// durable: what is lost with the process is sent again by the next one.
 //
 // An idle queue has no goroutine and no timer. Safe for concurrent use.
 type InProcess struct {
@@ -137,8 +137,9 @@ func (q *InProcess) Stats() Stats {
 	return s
 }
 
-// Close refuses new messages and waits until those that it has are handled; when ctx ends it cancels the handlers' context, waits for them to
-// return and abandons the rest. It returns ctx's error then. Abandoned requests cost time, never events.
+// Close refuses new messages and waits until those that it has are handled; when ctx ends it cancels the
+// handlers' context, waits for them to return and abandons the rest. It returns ctx's error then.
+// Abandoned requests cost time, never events.
 func (q *InProcess) Close(ctx context.Context) error {
 	q.mu.Lock()
 	q.closed = true

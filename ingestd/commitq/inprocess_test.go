@@ -139,8 +139,8 @@ func TestGroupsKeepTheirOrderAndDoNotWaitForEachOther(t *testing.T) {
 	})
 }
 
-// A FIFO queue's handler returns the first failed message and all that follow it; they come again, in order, after a back-off
-// that another group does not feel.
+// A FIFO queue's handler returns the first failed message and all that follow it; they come again, in order, after a
+// back-off that another group does not feel.
 func TestFailedMessagesComeAgainInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder()

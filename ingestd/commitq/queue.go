@@ -1,8 +1,8 @@
 // Package commitq carries commit requests from ingestd to a committer: in process, or through a queue service.
 //
 // Invariants: a queue promises nothing. It may lose a message, or deliver it late, twice or out of order; the table's
-// watermark tells the sender what arrived, and the sender sends again. A queue's memory is bounded: it refuses when it is full.
-// Messages of one group (a table) are handled one batch at a time; groups do not wait for each other.
+// watermark tells the sender what arrived, and the sender sends again. A queue's memory is bounded: it refuses when it
+// is full. Messages of one group (a table) are handled one batch at a time; groups do not wait for each other.
 //
 // ship sends; main wires a queue to a committer's Handle.
 package commitq
@@ -19,13 +19,13 @@ type Message = commitlib.Message
 
 // Queue takes messages for delivery.
 type Queue interface {
-	// Send hands over all messages or, with an error, possibly only the first few of them; ErrFull and ErrClosed take none.
-	// It keeps no reference to the slice, but does to the bodies.
+	// Send hands over all messages or, with an error, possibly only the first few of them; ErrFull and ErrClosed take
+	// none. It keeps no reference to the slice, but does to the bodies.
 	Send(ctx context.Context, msgs []Message) error
 }
 
-// Handler commits a batch of at most MaxBatch messages of one group, in order, and returns the ids of those that are to be
-// delivered again. A handler that fails one message of a group returns also all that follow it.
+// Handler commits a batch of at most MaxBatch messages of one group, in order, and returns the ids of those that are to
+// be delivered again. A handler that fails one message of a group returns also all that follow it.
 type Handler func(ctx context.Context, msgs []Message) (failed []string)
 
 // MaxBatch is the most messages that a handler gets at once: what a FIFO queue hands a function.

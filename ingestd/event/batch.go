@@ -8,9 +8,9 @@ import (
 
 // Batch holds the events of one request for one table as columns over Schema.
 //
-// Vectors are Const while all rows so far agree, which is the common case for partition and for a time that is the
-// receipt time; a batch without keys has a Const, null key vector (Valid is one word, its bit 0 unset). The payload vector is
-// never Const.
+// Vectors are Const while all rows so far agree, which is the common case for partition and for a time that
+// is the receipt time; a batch without keys has a Const, null key vector (Valid is one word, its bit 0
+// unset). The payload vector is never Const.
 //
 // A batch belongs to one goroutine at a time. It is handed to the log for the duration of an append and may be released
 // when that has returned.
@@ -23,9 +23,9 @@ type Batch struct {
 	members []byte   // scratch for a member name that is written with escapes
 }
 
-// Batches are pooled by size, so that a small request never holds what a large one left behind: what batches in use hold stays
-// in proportion to the bodies under way, which httpapi bounds. A class holds batches of at most so many bytes; larger ones, which
-// come a few a second at most, are left to the collector.
+// Batches are pooled by size, so that a small request never holds what a large one left behind: what batches in use
+// hold stays in proportion to the bodies under way, which httpapi bounds. A class holds batches of at most so many
+// bytes; larger ones, which come a few a second at most, are left to the collector.
 var classes = [...]int{64 << 10, 512 << 10, 4 << 20}
 
 var pools [len(classes)]sync.Pool

@@ -24,8 +24,8 @@ const recordHint = `a record is {"payload":â€¦, "partition":0, "timestamp_ms":â€
 // payload that is a JSON string is stored as its unescaped bytes, any other JSON value as its text. A binary table also
 // takes "payload_base64" in its place. Members that are left out, or null, take the defaults.
 //
-// Members may come in any order, none may come twice, and there are no others: a misspelt timestamp_ms must not become the
-// receipt time in silence.
+// Members may come in any order, none may come twice, and there are no others: a misspelt timestamp_ms must
+// not become the receipt time in silence.
 func DecodeBulk(dst *Batch, body []byte, lim Limits, def Defaults) error {
 	dst.Reset()
 	if err := decodeBulk(dst, body, lim, &def); err != nil {

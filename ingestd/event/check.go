@@ -43,9 +43,9 @@ func (p *parser) checkPartition(v int64, at int) *Error {
 	return nil
 }
 
-// checkKey checks an idempotency key. It is text, as the table's column is, and has no control characters, so that it can be
-// sent as a header and read in a log. escaped says that the key may hold any character; else it came from a JSON string without
-// escapes, which holds neither control characters nor invalid UTF-8.
+// checkKey checks an idempotency key. It is text, as the table's column is, and has no control characters, so that it
+// can be sent as a header and read in a log. escaped says that the key may hold any character; else it came from a JSON
+// string without escapes, which holds neither control characters nor invalid UTF-8.
 func (p *parser) checkKey(key []byte, at int, escaped bool) *Error {
 	if len(key) == 0 {
 		return p.fail(CodeInvalidKey, at, "leave the key out where there is none", "the idempotency key is empty")

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// DecodeSingle fills dst with one event whose payload is the body as it is: UTF-8 for a text table, any bytes for a binary
-// one. key is its idempotency key, nil for none; partition and time are the defaults.
+// DecodeSingle fills dst with one event whose payload is the body as it is: UTF-8 for a text table, any bytes for a
+// binary one. key is its idempotency key, nil for none; partition and time are the defaults.
 func DecodeSingle(dst *Batch, body, key []byte, lim Limits, def Defaults) error {
 	dst.Reset()
 	p := parser{b: body, record: -1, lim: lim}
@@ -37,8 +37,8 @@ func DecodeSingle(dst *Batch, body, key []byte, lim Limits, def Defaults) error 
 	return nil
 }
 
-// CheckJSON says whether the body is one JSON value, for a sender that calls its one event JSON. What is stored of it is the body
-// as it is, all the same.
+// CheckJSON says whether the body is one JSON value, for a sender that calls its one event JSON. What is stored of
+// it is the body as it is, all the same.
 func CheckJSON(body []byte, lim Limits) error {
 	p := parser{b: body, record: -1, lim: lim}
 	if err := p.checkText(); err != nil {
@@ -58,8 +58,8 @@ func CheckJSON(body []byte, lim Limits) error {
 	return nil
 }
 
-// DecodeNDJSON fills dst with one event a line. A line is one JSON value: a string's unescaped bytes are the payload, any
-// other value's text is, without the white space around it. Lines end with LF or CR LF; blank lines are skipped, as
+// DecodeNDJSON fills dst with one event a line. A line is one JSON value: a string's unescaped bytes are the payload,
+// any other value's text is, without the white space around it. Lines end with LF or CR LF; blank lines are skipped, as
 // writers leave one at the end. Partition and time are the defaults; there are no keys.
 func DecodeNDJSON(dst *Batch, body []byte, lim Limits, def Defaults) error {
 	dst.Reset()

@@ -16,8 +16,9 @@ import (
 	"firn/perf/tier"
 )
 
-// The oracle is encoding/json. It takes more than we do, in points that the checks below name one by one; so whatever we
-// take it must take, with the same values, and whatever we refuse must be refused by it or fall under the point that our code names.
+// The oracle is encoding/json. It takes more than we do, in points that the checks below name one by one;
+// so whatever we take it must take, with the same values, and whatever we refuse must be refused by it or
+// fall under the point that our code names.
 
 var anySurrogate = regexp.MustCompile(`(?i)\\ud[89a-f]`)
 

@@ -2,7 +2,8 @@ package event
 
 import "fmt"
 
-// Error says what was wrong with a request body, where, and what to do. Record and Byte are -1 where they have no meaning.
+// Error says what was wrong with a request body, where, and what to do. Record and
+// Byte are -1 where they have no meaning.
 type Error struct {
 	Code    string // stable: see the constants
 	Record  int    // index of the event in the request, from 0

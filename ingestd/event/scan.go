@@ -72,8 +72,9 @@ const (
 	highs = 0x8080808080808080
 )
 
-// scanText returns the position, at or after i, of the first byte that ends a run of plain text in a JSON string: a
-// quote, a backslash or a control character; len(b) if there is none. ascii is false if the run holds a byte above 0x7f.
+// scanText returns the position, at or after i, of the first byte that ends a run of plain text in
+// a JSON string: a quote, a backslash or a control character; len(b) if there is none. ascii is
+// false if the run holds a byte above 0x7f.
 //
 // A word's test is (w-lows*c)&^w&highs, whose lowest set bit is exact; false ones lie only above it.
 func scanText(b []byte, i int) (end int, ascii bool) {

@@ -1,14 +1,16 @@
-// Package event turns request bodies into batches of events. It holds the batch that producers fill, its decoders (one
-// event, a JSON envelope of many, NDJSON), the limits that bound them, and the errors that tell a producer what was wrong and where.
+// Package event turns request bodies into batches of events. It holds the batch that producers fill, its
+// decoders (one event, a JSON envelope of many, NDJSON), the limits that bound them, and the errors that
+// tell a producer what was wrong and where.
 //
 // Invariants:
-//   - A decoder either fills the whole batch or returns an *Error and leaves the batch empty: all of a request or nothing of it.
-//   - What a decoder accepts is valid: payloads of text tables are UTF-8, JSON is strict RFC 8259 (no lone surrogate, no
-//     invalid UTF-8, bounded depth), times lie in the table's window, partitions are 0..2³¹-1.
-//   - Bodies are read once, straight into the batch's arenas: no allocation, lock or map entry per event, and no copy of
-//     the body is kept, so its buffer may be reused as soon as the decoder returns.
-//   - Memory is bounded by the body: a batch holds at most as many bytes as the body had (twice, while base64 is decoded), plus
-//     25 per event.
+//   - A decoder either fills the whole batch or returns an *Error and leaves the batch empty:
+//     all of a request or nothing of it.
+//   - What a decoder accepts is valid: payloads of text tables are UTF-8, JSON is strict RFC 8259 (no lone surrogate,
+//     no invalid UTF-8, bounded depth), times lie in the table's window, partitions are 0..2³¹-1.
+//   - Bodies are read once, straight into the batch's arenas: no allocation, lock or map entry per event, and no copy
+//     of the body is kept, so its buffer may be reused as soon as the decoder returns.
+//   - Memory is bounded by the body: a batch holds at most as many bytes as the body had (twice, while
+//     base64 is decoded), plus 25 per event.
 //
 // The package does no I/O and reads no clock. httpapi calls the decoders; eventlog takes the batches.
 package event

@@ -40,7 +40,8 @@ func (p *parser) skipString() *Error {
 	}
 }
 
-// plain validates the run of plain text at the position, moves to its end, and returns that: there is a quote or a backslash.
+// plain validates the run of plain text at the position, moves to its end, and returns
+// that: there is a quote or a backslash.
 func (p *parser) plain() (int, *Error) {
 	start := p.i
 	end, ascii := scanText(p.b, start)

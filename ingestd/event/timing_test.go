@@ -20,7 +20,7 @@ func bulkBody(n int, record func(i int) string) []byte {
 	return []byte(b.String())
 }
 
-// record82 is the record that DESIGN's throughput figures are stated for: 82 bytes with its comma.
+// record82 is a small bulk record: 82 bytes with its comma.
 func record82(i int) string {
 	return fmt.Sprintf(`{"payload":"%024x","partition":%d,"timestamp_ms":%d}`, i*0x9e3779b97f4a7c1, i%10, 1_700_000_000_000+i%1000)
 }

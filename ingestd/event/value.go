@@ -2,8 +2,8 @@ package event
 
 import "math"
 
-// skipValue validates the JSON value at the position, which is not white space, and moves behind it. depth is how many arrays
-// and objects may still open.
+// skipValue validates the JSON value at the position, which is not white space, and moves behind it. depth is how
+// many arrays and objects may still open.
 func (p *parser) skipValue(depth int) *Error {
 	switch c := p.peek(); c {
 	case '"':
@@ -149,8 +149,8 @@ func (p *parser) digits() bool {
 	return p.i > start
 }
 
-// integer reads the number at the position. Beyond int64 it returns the nearest int64, which no range admits. ok is false
-// where there is a JSON value that is no integer; the position is then anywhere.
+// integer reads the number at the position. Beyond int64 it returns the nearest int64, which no range admits. ok is
+// false where there is a JSON value that is no integer; the position is then anywhere.
 func (p *parser) integer() (v int64, ok bool, err *Error) {
 	start := p.i
 	if c := p.peek(); c != '-' && c-'0' > 9 {

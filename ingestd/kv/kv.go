@@ -15,7 +15,8 @@ import "errors"
 // Family is a column family: keys of one family are ordered among themselves and share files, apart from the others.
 type Family uint8
 
-// The families. Their numbers are RocksDB's column family ids in the write-ahead log: a released number keeps its meaning.
+// The families. Their numbers are RocksDB's column family ids in the write-ahead log: a released number keeps its
+// meaning.
 const (
 	Meta        Family = iota // small records that change: tracks, watermarks, cuts, the registry's settings
 	Blocks                    // batch blocks by position; rising keys, never overwritten, never deleted one by one
@@ -44,12 +45,12 @@ type Store interface {
 	Write(b *Batch, sync bool) error
 	// Get appends the value of k to dst and returns it; false if there is none.
 	Get(f Family, k, dst []byte) ([]byte, bool, error)
-	// Iterate calls fn for the keys in [lo, hi) in order, or from hi down to lo when reverse; nil hi has no end. It sees the
-	// store as of its start. k and v are valid during the call; fn returns ErrStop to end the iteration without an error, and
-	// must not call the store (Close would wait for it, and it for Close).
+	// Iterate calls fn for the keys in [lo, hi) in order, or from hi down to lo when reverse; nil hi has no end. It
+	// sees the store as of its start. k and v are valid during the call; fn returns ErrStop to end the iteration
+	// without an error, and must not call the store (Close would wait for it, and it for Close).
 	Iterate(f Family, lo, hi []byte, reverse bool, fn func(k, v []byte) error) error
-	// DropFiles frees the files that hold nothing but keys in [lo, hi). It is a hint: keys in the range may stay or go, so
-	// the caller must not refer to any of them, nor use one again, and must have synced what says so.
+	// DropFiles frees the files that hold nothing but keys in [lo, hi). It is a hint: keys in the range may stay or go,
+	// so the caller must not refer to any of them, nor use one again, and must have synced what says so.
 	DropFiles(f Family, lo, hi []byte) error
 	// Stats reads the store's own figures.
 	Stats() Stats

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Mem is a Store in memory that can crash. It holds what is synced apart from the ordered writes that are not, so that Crash
-// leaves exactly what a power cut may leave. It replays the very bytes that RocksDB would get.
+// Mem is a Store in memory that can crash. It holds what is synced apart from the ordered writes that are not, so that
+// Crash leaves exactly what a power cut may leave. It replays the very bytes that RocksDB would get.
 type Mem struct {
 	// Fault, if not nil, decides the fate of write n (from 1) before it is applied. Set it before the first use.
 	Fault func(n int) Fault
@@ -168,7 +168,8 @@ func (m *Mem) Iterate(f Family, lo, hi []byte, reverse bool, fn func(k, v []byte
 	return nil
 }
 
-// DropFiles implements Store. Like the real thing it is durable at once, whatever is synced, and leaves some keys behind.
+// DropFiles implements Store. Like the real thing it is durable at once, whatever is synced, and leaves some keys
+// behind.
 func (m *Mem) DropFiles(f Family, lo, hi []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

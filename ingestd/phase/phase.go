@@ -1,12 +1,14 @@
-// Package phase shows from outside what a running ingestd is doing, for tests that kill it: each phase of an event's
-// way has two counters, entered and left, in a small file that is mapped into memory. The mapping outlives a SIGKILL, so the killer
-// reads afterwards exactly what was under way. Without a file nothing is recorded and an Enter costs one branch.
+// Package phase shows from outside what a running ingestd is doing, for tests that kill it: each phase of an
+// event's way has two counters, entered and left, in a small file that is mapped into memory. The mapping
+// outlives a SIGKILL, so the killer reads afterwards exactly what was under way. Without a file nothing is
+// recorded and an Enter costs one branch.
 //
-// The killer may also ask for one phase to be held: some phases last microseconds, less than a signal takes. The daemon then
-// lingers in that phase, by a coin before what the phase does or after it, so that kills fall on both sides of the deed.
+// The killer may also ask for one phase to be held: some phases last microseconds, less than a signal
+// takes. The daemon then lingers in that phase, by a coin before what the phase does or after it, so that
+// kills fall on both sides of the deed.
 //
-// File layout, little-endian uint64s: for each phase in the order of Names two of them, entered and left; then one that the killer
-// writes, Hold: 0, or 1 + the number of the phase to linger in. A phase is under way while entered > left.
+// File layout, little-endian uint64s: for each phase in the order of Names two of them, entered and left; then one that
+// the killer writes, Hold: 0, or 1 + the number of the phase to linger in. A phase is under way while entered > left.
 package phase
 
 import (

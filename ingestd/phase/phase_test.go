@@ -56,7 +56,8 @@ func TestHeldPhaseLingers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Entering and leaving linger by a coin each, so all of n passes through a held phase without lingering is one in 4^n.
+	// Entering and leaving linger by a coin each, so all of n passes through a held
+	// phase without lingering is one in 4^n.
 	pass := func(name string, n int) time.Duration {
 		began := time.Now()
 		for range n {

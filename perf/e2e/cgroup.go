@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// MemoryLimit makes a place for one process that may use at most limit bytes of memory: a cgroup of version 1 or 2, or a
-// systemd scope. It returns the command that puts a program there (Options.Wrapper). Where none can be made (an ordinary user in a
-// container), it returns nil and says why: PeakMemory alone judges then.
+// MemoryLimit makes a place for one process that may use at most limit bytes of memory: a cgroup of version 1 or 2, or
+// a systemd scope. It returns the command that puts a program there (Options.Wrapper). Where none can be made (an
+// ordinary user in a container), it returns nil and says why: PeakMemory alone judges then.
 func MemoryLimit(t testing.TB, limit int64) []string {
 	t.Helper()
 	var why []string
@@ -40,7 +40,8 @@ func MemoryLimit(t testing.TB, limit int64) []string {
 				why = append(why, err.Error())
 				continue
 			}
-			// Busy until the daemon is gone, which its own clean-up sees to: that one was registered later, and runs first.
+			// Busy until the daemon is gone, which its own clean-up sees to: that one was
+			// registered later, and runs first.
 			t.Cleanup(func() {
 				if err := os.Remove(group); err != nil {
 					t.Logf("remove cgroup: %v", err)

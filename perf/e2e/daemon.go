@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	// startTime bounds the wait for a daemon to be ready. Replaying a full write-ahead log on two busy cores takes seconds.
+	// startTime bounds the wait for a daemon to be ready. Replaying a full write-ahead
+	// log on two busy cores takes seconds.
 	startTime = 60 * time.Second
-	// stopTime is how long SIGTERM may take: the daemon promises 10 s; the rest is for a machine that is busy with other tests.
+	// stopTime is how long SIGTERM may take: the daemon promises 10 s; the rest is for a
+	// machine that is busy with other tests.
 	stopTime = 20 * time.Second
 )
 
@@ -42,8 +44,8 @@ type Daemon struct {
 	err    error
 }
 
-// Start starts a daemon on a port of its own, and waits until it is ready. The test's end kills it if it still runs, and
-// shows the end of its log if the test did not pass.
+// Start starts a daemon on a port of its own, and waits until it is ready. The test's end kills it if it still runs,
+// and shows the end of its log if the test did not pass.
 func Start(t testing.TB, o Options) *Daemon {
 	t.Helper()
 	d := launch(t, o)

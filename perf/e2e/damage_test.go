@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// damaged runs a daemon, kills it with everything still in the write-ahead log, and lets damage change that log's bytes.
-// It returns what was acked, in order.
+// damaged runs a daemon, kills it with everything still in the write-ahead log, and lets damage change that log's
+// bytes. It returns what was acked, in order.
 func damaged(t *testing.T, o Options, damage func(wal []byte) []byte) (acked []Row) {
 	t.Helper()
 	d := Start(t, o)
@@ -53,8 +53,8 @@ func holds(t *testing.T, o Options, rows []Row) {
 	want.Compare(t, "pyiceberg", filepath.Join(o.Data, "warehouse", "default", "clicks"), 0, time.Now().UnixMicro())
 }
 
-// One flipped byte amid acked events: the start is refused and says what salvaging costs; nothing changes until the operator
-// asks for it, and then exactly that is gone.
+// One flipped byte amid acked events: the start is refused and says what salvaging costs; nothing changes until the
+// operator asks for it, and then exactly that is gone.
 func TestFlippedByteIsRefused(t *testing.T) {
 	o := damageOptions(t)
 	acked := damaged(t, o, func(wal []byte) []byte {
@@ -99,7 +99,8 @@ func TestFlippedByteIsRefused(t *testing.T) {
 	holds(t, o, append(acked[:kept:kept], e.Row(ack.Log, ack.First)))
 }
 
-// A tail cut within a record, and junk that a torn write left, are what a crash leaves behind the last sync: the start goes on.
+// A tail cut within a record, and junk that a torn write left, are what a crash leaves
+// behind the last sync: the start goes on.
 func TestTornTailGoesOn(t *testing.T) {
 	t.Run("cut", func(t *testing.T) {
 		o := damageOptions(t)

@@ -18,8 +18,8 @@ func (e Expected) Add(t testing.TB, r Row) {
 	e[id] = r
 }
 
-// Compare reads the table with an engine and wants exactly the expected rows: none missing, none doubled, none changed, none
-// that nobody sent. Ingest times must lie in [from, to], microseconds.
+// Compare reads the table with an engine and wants exactly the expected rows: none missing, none doubled, none changed,
+// none that nobody sent. Ingest times must lie in [from, to], microseconds.
 func (e Expected) Compare(t testing.TB, engine, table string, from, to int64) {
 	t.Helper()
 	seen := make(map[ID]bool, len(e))

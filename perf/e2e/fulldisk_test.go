@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// A volume fills up under the daemon: first below its reserve, then to the last byte, by a file of somebody else's. Appends are refused
-// with 507 meanwhile, while reading and committing go on; once there is room again they are taken within seconds. Nothing acked is lost.
+// A volume fills up under the daemon: first below its reserve, then to the last byte, by a file of somebody else's.
+// Appends are refused with 507 meanwhile, while reading and committing go on; once there is room again they are taken
+// within seconds. Nothing acked is lost.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to mount a small file system")

@@ -29,8 +29,8 @@ func seedFor(t *testing.T) uint64 {
 	return seed
 }
 
-// The daemon is killed by SIGKILL again and again under load, at random moments and in the midst of each phase. Whatever was acked is in the
-// tables once, whatever was not is there at most once, and nothing hangs.
+// The daemon is killed by SIGKILL again and again under load, at random moments and in the midst of each phase.
+// Whatever was acked is in the tables once, whatever was not is there at most once, and nothing hangs.
 func TestSIGKILL(t *testing.T) {
 	seed := seedFor(t)
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -54,7 +54,8 @@ func (d *disk) expect(want string) {
 	}
 }
 
-// end cuts the power (SIGUSR1) or shuts down in order (SIGTERM); user, if not nil, is what has files open, and ends in between.
+// end cuts the power (SIGUSR1) or shuts down in order (SIGTERM); user, if not nil, is
+// what has files open, and ends in between.
 func (d *disk) end(sig syscall.Signal, user *Daemon) {
 	d.t.Helper()
 	if err := d.cmd.Process.Signal(sig); err != nil {
@@ -69,8 +70,9 @@ func (d *disk) end(sig syscall.Signal, user *Daemon) {
 	}
 }
 
-// The power is cut under load. What was acked must be in the tables once, though everything that was not synced is gone: bytes
-// of the log, files of the warehouse, names in folders. Half of the cuts keep a random part of what was not synced.
+// The power is cut under load. What was acked must be in the tables once, though everything that was
+// not synced is gone: bytes of the log, files of the warehouse, names in folders. Half of the cuts keep
+// a random part of what was not synced.
 func TestPowerCut(t *testing.T) {
 	if _, err := os.Stat("/dev/fuse"); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs /dev/fuse and root to mount perf/powercut")

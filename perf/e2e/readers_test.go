@@ -50,8 +50,9 @@ func randomEvents(r *rand.Rand, now time.Time, hours, n int, binary bool, name s
 	return events
 }
 
-// A table of each kind, filled through the daemon, is read back row for row by engines that Firn did not write; all
-// statistics in its manifests are what pyarrow computes from its files; and each engine skips files by partition value and by bounds.
+// A table of each kind, filled through the daemon, is read back row for row by engines that Firn did not
+// write; all statistics in its manifests are what pyarrow computes from its files; and each engine skips
+// files by partition value and by bounds.
 func TestReaders(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -135,8 +136,9 @@ func post(t *testing.T, c *Client, table string, binary bool, events []Event, ro
 	}
 }
 
-// skips wants every engine to open fewer files when a filter allows it: by the partition value of event_time, by the bounds of
-// sequence, and none at all where no file can match. The data files themselves say which ones a filter needs at most.
+// skips wants every engine to open fewer files when a filter allows it: by the partition value of
+// event_time, by the bounds of sequence, and none at all where no file can match. The data files themselves
+// say which ones a filter needs at most.
 func skips(t *testing.T, table string, hours int, rows Expected, now time.Time) {
 	t.Helper()
 	const hour = 3_600_000_000

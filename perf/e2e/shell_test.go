@@ -9,7 +9,8 @@ import (
 	"firn/perf/tier"
 )
 
-// TestShell runs scripts/duckdb's SQL: every statement's result is shown, and an error is one that a newcomer can act on.
+// TestShell runs scripts/duckdb's SQL: every statement's result is shown, and an
+// error is one that a newcomer can act on.
 func TestShell(t *testing.T) {
 	tier.Need(t, tier.Test)
 	f := func(status int, sql string, want ...string) {

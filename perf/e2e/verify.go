@@ -24,8 +24,9 @@ func (p *producers) verify(t *testing.T, engine, warehouse string) {
 	t.Logf("%s: %s", engine, summary)
 }
 
-// judge wants: each acked event once, under its sequence; each open one at most once; no refused one, and nothing that
-// nobody sent; sequences dense from 1 in each log; a producer's events in the order it sent them. It returns what is wrong.
+// judge wants: each acked event once, under its sequence; each open one at most once; no refused one,
+// and nothing that nobody sent; sequences dense from 1 in each log; a producer's events in the order
+// it sent them. It returns what is wrong.
 func (p *producers) judge(read func(table string, fn func(Row))) (wrong []string, summary string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	byPayload := make(map[string]*sent, len(p.ledger.events))

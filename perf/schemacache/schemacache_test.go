@@ -30,7 +30,8 @@ import (
 const (
 	files = 10
 	rows  = 100 // of each file
-	// warm commits go to one table before a new one is made: a table's age costs time of its own, which is not what is measured.
+	// warm commits go to one table before a new one is made: a table's age costs time of its
+	// own, which is not what is measured.
 	commits = 32
 )
 
@@ -135,8 +136,8 @@ func TestWarmCommitsParseNothing(t *testing.T) {
 
 var figures = regexp.MustCompile(`BenchmarkCommit\S*\s+\d+\s+(\d+) ns/op\s+([\d.]+) parses/op`)
 
-// The two builds run in turn, several times, and the ratio of their medians is reported. That parsing at each use costs more
-// is the claim; the bound is low, so that a noisy machine cannot fail it.
+// The two builds run in turn, several times, and the ratio of their medians is reported. That parsing at each use costs
+// more is the claim; the bound is low, so that a noisy machine cannot fail it.
 func TestSchemaCache(t *testing.T) {
 	tier.Need(t, tier.CI)
 	dir := t.TempDir()

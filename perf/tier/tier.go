@@ -20,7 +20,8 @@ const (
 
 var names = map[string]Tier{"": Test, "test": Test, "ci": CI, "slow": Slow, "soak": Soak}
 
-// Now is the tier that this process runs in. It panics on a name that is no tier: a typo must not pass as the quick one.
+// Now is the tier that this process runs in. It panics on a name that is no tier: a typo must not pass as the quick
+// one.
 func Now() Tier {
 	t, ok := names[os.Getenv("FIRN_TIER")]
 	if !ok {

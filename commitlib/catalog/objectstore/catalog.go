@@ -4,12 +4,14 @@
 //	<namespace>/<table>/metadata/v<N>.metadata.json   version N, uncompressed; created exclusively, never changed
 //	<namespace>/<table>/metadata/version-hint.text    digits of a version at or below the newest, and nothing else
 //
-// Invariants: version N+1 is made from version N alone, so that the versions are one line of history; the newest
-// version is never deleted; an older one is deleted only when it is older than Config.Retention; the hint is only raised.
+// Invariants: version N+1 is made from version N alone, so that the versions are one line of history;
+// the newest version is never deleted; an older one is deleted only when it is older than
+// Config.Retention; the hint is only raised.
 //
-// Readers of other engines (DuckDB, PyIceberg) open exactly the version that the hint names; this package takes the hint as a place
-// to begin looking. Committers, ingestd and maintenance use it, from any number of processes at once; all who write to a
-// table must use it, since Hadoop-style writers of other engines do not create exclusively on every store.
+// Readers of other engines (DuckDB, PyIceberg) open exactly the version that the hint names; this package
+// takes the hint as a place to begin looking. Committers, ingestd and maintenance use it, from any number
+// of processes at once; all who write to a table must use it, since Hadoop-style writers of other engines
+// do not create exclusively on every store.
 package objectstore
 
 import (
@@ -28,21 +30,23 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// DefaultRetention is how long a metadata file is kept at least after a newer one replaced it. It must be far longer than any
-// invocation or suspended process may sleep between reading a version and creating the next: a deleted version's name can
-// be created again.
+// DefaultRetention is how long a metadata file is kept at least after a newer one replaced it. It must be far
+// longer than any invocation or suspended process may sleep between reading a version and creating the next: a
+// deleted version's name can be created again.
 const DefaultRetention = 7 * 24 * time.Hour
 
-// MaxMetadataBytes bounds a metadata file, read and written. Reading one allocates about four times its size (2.4 MB with 4,000
-// snapshots: itself, and 6.2 MB in the parser), and a swap holds the old, the new and its encoding, in a committer that has
-// 256 MB. At 600 bytes a snapshot the bound is 28,000 retained snapshots; expire some to get below it.
+// MaxMetadataBytes bounds a metadata file, read and written. Reading one allocates about four times its
+// size (2.4 MB with 4,000 snapshots: itself, and 6.2 MB in the parser), and a swap holds the old, the new
+// and its encoding, in a committer that has 256 MB. At 600 bytes a snapshot the bound is 28,000 retained
+// snapshots; expire some to get below it.
 const MaxMetadataBytes = 16 << 20
 
 // hintGrace is how long a version may be the newest before Refresh checks that the hint names it: normally its writer
 // does so within a round trip, and readers need not pay for it.
 const hintGrace = 10 * time.Second
 
-// hintRetry is how long after an error Refresh leaves the hint alone: a process that may not write must not log it all the time.
+// hintRetry is how long after an error Refresh leaves the hint alone: a process that may
+// not write must not log it all the time.
 const hintRetry = 10 * time.Minute
 
 // Config is what a Catalog needs to know; the zero value is the default.
@@ -62,20 +66,22 @@ type Config struct {
 //  1. The caller has written, durably, everything that the new metadata names.
 //  2. v<N+1> is created exclusively. This is the commit point: from here on every reader of this package sees it.
 //     The store's refusal is a conflict; no answer, or one that leaves doubt, is unknown.
-//  3. version-hint.text is raised to N+1 (If-Match) and awaited. Its error is logged and is not the swap's: the commit stands.
+//  3. version-hint.text is raised to N+1 (If-Match) and awaited. Its error is logged and is
+//     not the swap's: the commit stands.
 //
 // A crash between 2 and 3 leaves the hint behind, by as many versions as writers crashed in a row. Whoever loads the
 // table, or finds the version unchanged for a while, raises it.
 //
 // # How the newest version is found
 //
-// The version that the hint names, then forward by one until there is none. That the next one does not exist proves that the
-// last found is the newest only if the next one cannot have been created and deleted again. Versions are created in order,
-// so the next one is younger than the last found: while that one is younger than half the retention (the other half is for
-// clocks that disagree), the proof holds. Otherwise, or when the hint is missing or names nothing, the versions are listed.
+// The version that the hint names, then forward by one until there is none. That the next one does not exist proves
+// that the last found is the newest only if the next one cannot have been created and deleted again. Versions are
+// created in order, so the next one is younger than the last found: while that one is younger than half the
+// retention (the other half is for clocks that disagree), the proof holds. Otherwise, or when the hint is missing
+// or names nothing, the versions are listed.
 //
-// The same holds for a swap's base: one that was not seen to be the newest within half the retention is refused as a conflict,
-// so that no sleeper creates a version whose name has become free again.
+// The same holds for a swap's base: one that was not seen to be the newest within half the retention is refused as a
+// conflict, so that no sleeper creates a version whose name has become free again.
 type Catalog struct {
 	store     objstore.Store
 	log       *slog.Logger
@@ -136,8 +142,8 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident) (*catalog.Table, e
 	return t, nil
 }
 
-// Refresh implements catalog.Catalog: one HEAD when nothing changed. A table that was removed is noticed only once t has
-// not been loaded for half the retention; nothing in Firn removes tables under a running process.
+// Refresh implements catalog.Catalog: one HEAD when nothing changed. A table that was removed is noticed only once t
+// has not been loaded for half the retention; nothing in Firn removes tables under a running process.
 func (c *Catalog) Refresh(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
 	newer, err := c.refresh(ctx, t)
 	if err != nil {

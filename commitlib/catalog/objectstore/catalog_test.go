@@ -118,7 +118,8 @@ func TestBadMetadata(t *testing.T) {
 	}
 }
 
-// TestCreateOverRemains: v1 may be long gone from a living table, and a stale hint may be all that is left of a dead one.
+// TestCreateOverRemains: v1 may be long gone from a living table, and a stale hint
+// may be all that is left of a dead one.
 func TestCreateOverRemains(t *testing.T) {
 	w := newWorld(t)
 	w.grow(5)

@@ -11,8 +11,8 @@ import (
 	"firn/commitlib/safeguard"
 )
 
-// hintAttempts bounds how often the hint is written in one call. Each refusal means that a rival wrote it meanwhile, and
-// nearly always to a higher version, which ends the loop.
+// hintAttempts bounds how often the hint is written in one call. Each refusal means that a rival wrote it meanwhile,
+// and nearly always to a higher version, which ends the loop.
 const hintAttempts = 8
 
 // hint is what version-hint.text was seen to be.
@@ -24,8 +24,8 @@ type hint struct {
 
 func hintKey(dir string) string { return dir + "/metadata/version-hint.text" }
 
-// parseHint reads the hint as tolerantly as Spark does: white space around the digits is no obstacle to finding the table, but it
-// is one to DuckDB and PyIceberg, so exact says whether to write it anew. Anything else is version 0.
+// parseHint reads the hint as tolerantly as Spark does: white space around the digits is no obstacle to finding the
+// table, but it is one to DuckDB and PyIceberg, so exact says whether to write it anew. Anything else is version 0.
 func parseHint(body []byte) (version int64, exact bool) {
 	text := string(body)
 	version, ok := parseVersion(strings.TrimSpace(text))
@@ -107,7 +107,8 @@ func (c *Catalog) checkHint(ctx context.Context, dir string, version int64) {
 	c.repairHint(ctx, dir, version, known)
 }
 
-// repairHint is writeHint whose error is logged: the hint is for readers of other engines, and the table is right without it.
+// repairHint is writeHint whose error is logged: the hint is for readers of other
+// engines, and the table is right without it.
 func (c *Catalog) repairHint(ctx context.Context, dir string, version int64, known hint) {
 	if err := c.writeHint(ctx, dir, version, known); err != nil {
 		c.warnHint(dir, version, err)

@@ -48,7 +48,8 @@ func TestHintsOverDeletedVersions(t *testing.T) {
 		{"2", []int{1, 2, 3}, 0},
 		{"1", []int{1, 2, 3, 4, 5, 6, 7, 8}, 0},
 		{"garbage", []int{1, 2, 5, 7}, 0},
-		// The hint's version is left and its successor is gone: that there is no successor proves nothing, since it is old.
+		// The hint's version is left and its successor is gone: that there is no successor
+		// proves nothing, since it is old.
 		{"3", []int{1, 2, 4, 5, 6}, objectstore.DefaultRetention},
 		{"3", []int{4}, objectstore.DefaultRetention},
 		{"9", []int{1, 2, 4}, 10 * objectstore.DefaultRetention},
@@ -157,7 +158,8 @@ func TestHintFailure(t *testing.T) {
 	}
 }
 
-// TestHintOfDeadWriter: a committer died between its swap and the hint. Nobody loads the table anew, but somebody polls it.
+// TestHintOfDeadWriter: a committer died between its swap and the hint. Nobody loads
+// the table anew, but somebody polls it.
 func TestHintOfDeadWriter(t *testing.T) {
 	w := newWorld(t)
 	table := w.create()

@@ -10,8 +10,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// TestSleeper: the name after an old base may be free again because its version was deleted. Creating it would confirm a commit
-// that nobody can see.
+// TestSleeper: the name after an old base may be free again because its version was deleted. Creating it would
+// confirm a commit that nobody can see.
 func TestSleeper(t *testing.T) {
 	w := newWorld(t)
 	base := w.create()

@@ -19,8 +19,8 @@ func (c *Catalog) Swap(ctx context.Context, base *catalog.Table, ch catalog.Chan
 	})
 }
 
-// SwapMetadata makes mutate's result the version after base, with Swap's answers. It is for maintenance and for tests that
-// act as other engines; commits go through Swap. An error of mutate is answered as ErrRejected.
+// SwapMetadata makes mutate's result the version after base, with Swap's answers. It is for maintenance and for tests
+// that act as other engines; commits go through Swap. An error of mutate is answered as ErrRejected.
 func (c *Catalog) SwapMetadata(ctx context.Context, base *catalog.Table, mutate func(*iceberg.Metadata) (*iceberg.Metadata, error)) (*catalog.Table, error) {
 	t, err := c.swap(ctx, base, mutate)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// BenchmarkSwap is a warm swap over a store that costs nothing, by the number of snapshots that the table retains: it is
-// the metadata file, which grows with them, that is copied, encoded and stored.
+// BenchmarkSwap is a warm swap over a store that costs nothing, by the number of snapshots that the table retains: it
+// is the metadata file, which grows with them, that is copied, encoded and stored.
 func BenchmarkSwap(b *testing.B) {
 	for _, snapshots := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("snapshots=%d", snapshots), func(b *testing.B) {

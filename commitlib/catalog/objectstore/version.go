@@ -99,8 +99,8 @@ func (c *Catalog) walk(ctx context.Context, dir string, last probe) (probe, erro
 	return last, nil
 }
 
-// highestListed lists the versions, gaps and all, and returns the highest; version 0 where there is none. It refuses a table that
-// another writer keeps in a form that this package must not continue.
+// highestListed lists the versions, gaps and all, and returns the highest; version 0 where there is none. It refuses a
+// table that another writer keeps in a form that this package must not continue.
 func (c *Catalog) highestListed(ctx context.Context, dir string) (probe, error) {
 	var highest probe
 	var compressed int64
@@ -146,8 +146,8 @@ func compressedVersion(name string) (int64, bool) {
 // errStop ends a List early.
 var errStop = errors.New("seen enough")
 
-// refuseForeign finds the metadata of a table that lives in a catalog service ("00003-<uuid>.metadata.json"): there is a table,
-// but this catalog is not the one that decides which version is current.
+// refuseForeign finds the metadata of a table that lives in a catalog service ("00003-<uuid>.metadata.json"): there is
+// a table, but this catalog is not the one that decides which version is current.
 func (c *Catalog) refuseForeign(ctx context.Context, dir string) error {
 	var other string
 	prefix := dir + "/metadata/"

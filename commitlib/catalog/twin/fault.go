@@ -43,11 +43,12 @@ type Fault struct {
 	// was applied; to leave the caller in doubt about that, answer catalog.ErrUnknown.
 	Err error
 
-	// Applied makes the change take effect, if the service's check lets it, before Err (nil means ErrUnknown) is answered.
+	// Applied makes the change take effect, if the service's check lets it, before Err
+	// (nil means ErrUnknown) is answered.
 	Applied bool
 
-	// Late makes the change take effect this much later by the clock, if the service's check lets it then; Err (nil means
-	// ErrUnknown) is answered at once.
+	// Late makes the change take effect this much later by the clock, if the service's check lets it then; Err (nil
+	// means ErrUnknown) is answered at once.
 	Late time.Duration
 
 	// Latency is how long the request takes to reach the service. If the context ends meanwhile it never does, and a
@@ -72,8 +73,8 @@ type lateChange struct {
 
 func newFaults() faults { return faults{now: time.Now, sleep: sleep} }
 
-// SetFault installs the hook that is asked before every request; nil removes it. It runs under the catalog's lock: it must
-// not call the catalog.
+// SetFault installs the hook that is asked before every request; nil removes it. It runs under the
+// catalog's lock: it must not call the catalog.
 func (c *Catalog) SetFault(hook func(Call) Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -95,7 +95,8 @@ func TestGlueBetweenLookAndUpdate(t *testing.T) {
 	}
 }
 
-// TestReadFaults: a read that fails says so; a Glue commit whose look at the entry fails has changed nothing, and is planned anew.
+// TestReadFaults: a read that fails says so; a Glue commit whose look at the entry fails has
+// changed nothing, and is planned anew.
 func TestReadFaults(t *testing.T) {
 	throttled := errors.New("throttled")
 	for _, mode := range []twin.Mode{twin.Glue, twin.REST} {

@@ -25,8 +25,8 @@ type Backend interface {
 	RawSwapper
 }
 
-// Foreign acts on tables as the users of other engines do: through the catalog, without knowing Firn's rules. Each method
-// loads the table, changes it, and does so again after a conflict, as those engines do.
+// Foreign acts on tables as the users of other engines do: through the catalog, without knowing Firn's rules. Each
+// method loads the table, changes it, and does so again after a conflict, as those engines do.
 type Foreign struct {
 	Catalog Backend
 	Store   objstore.Store

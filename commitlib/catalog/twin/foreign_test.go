@@ -125,8 +125,8 @@ func TestForeignProperties(t *testing.T) {
 	})
 }
 
-// TestPropertiesBesideCommit: what the real checks let through. REST merges a change of properties with a commit from the same
-// base, whichever comes first; the others refuse the second.
+// TestPropertiesBesideCommit: what the real checks let through. REST merges a change of properties with a commit from
+// the same base, whichever comes first; the others refuse the second.
 func TestPropertiesBesideCommit(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		base := w.load()
@@ -177,8 +177,8 @@ func TestForeignExpireAndRollback(t *testing.T) {
 	})
 }
 
-// TestSequenceAfterRollback: a rival's snapshot came and was rolled back, so that main is where the base saw it, but the
-// base's next sequence number is taken.
+// TestSequenceAfterRollback: a rival's snapshot came and was rolled back, so that main is where the base saw it, but
+// the base's next sequence number is taken.
 func TestSequenceAfterRollback(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
 		base := w.must(w.commit(w.load(), "1"))

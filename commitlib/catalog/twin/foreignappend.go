@@ -11,8 +11,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// Append adds data files of another engine in a snapshot of their own; without files the snapshot is empty. The snapshot
-// says nothing of Firn's, and a conflict is answered by building it anew on what is current then.
+// Append adds data files of another engine in a snapshot of their own; without files the snapshot is empty. The
+// snapshot says nothing of Firn's, and a conflict is answered by building it anew on what is current then.
 func (f *Foreign) Append(ctx context.Context, id catalog.Ident, files ...iceberg.DataFile) (*catalog.Table, error) {
 	for try := 1; ; try++ {
 		base, err := f.Catalog.Load(ctx, id)

@@ -13,7 +13,8 @@ import (
 //
 //  1. Make the whole new metadata from the base, and write it under a name of its own.
 //  2. GetTable: the entry's version id, and whether it still names the base's metadata.
-//  3. UpdateTable with that version id, which the service refuses if the entry was changed since 2. This is the commit point.
+//  3. UpdateTable with that version id, which the service refuses if the entry was changed
+//     since 2. This is the commit point.
 func (c *Catalog) swapGlue(ctx context.Context, base *catalog.Table, make change) (*catalog.Table, error) {
 	began := c.now()
 	m, err := make(base.Metadata, base.MetadataLocation, began)
@@ -48,7 +49,8 @@ func (c *Catalog) swapGlue(ctx context.Context, base *catalog.Table, make change
 	return made.table(base.Ident, began), nil
 }
 
-// writeFile writes metadata where a client of the service does, and returns its location; the REST service keeps its own.
+// writeFile writes metadata where a client of the service does, and returns its
+// location; the REST service keeps its own.
 func (c *Catalog) writeFile(ctx context.Context, id catalog.Ident, m *iceberg.Metadata) (string, error) {
 	key := c.fileKey(id)
 	if c.mode == REST {

@@ -9,8 +9,8 @@ import (
 )
 
 // swapREST is what an Iceberg REST service does with a commit whose requirements are assert-table-uuid and, if the
-// commit moves main, assert-ref-snapshot-id(main): it applies the updates to its current metadata, whatever became of the
-// rest of the table since the client's base.
+// commit moves main, assert-ref-snapshot-id(main): it applies the updates to its current metadata, whatever became of
+// the rest of the table since the client's base.
 func (c *Catalog) swapREST(ctx context.Context, base *catalog.Table, make change) (*catalog.Table, error) {
 	began := c.now()
 	file, err := c.writeFile(ctx, base.Ident, nil)

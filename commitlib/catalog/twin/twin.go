@@ -1,15 +1,16 @@
-// Package twin holds in-memory twins of the catalog services, each with that service's real check and nothing more, so that
-// tests and the simulation meet the races that the real ones allow:
+// Package twin holds in-memory twins of the catalog services, each with that service's real check and nothing more, so
+// that tests and the simulation meet the races that the real ones allow:
 //
 //   - Glue compares the version of the table's entry: any change since the base is a conflict. The client writes the
 //     whole metadata, so a swap that passes replaces everything.
-//   - REST applies the updates of a commit to its current metadata if the table's UUID is the expected one and main is at
-//     the base's snapshot. Nothing protects properties: a change of them passes beside every other change, and is merged.
+//   - REST applies the updates of a commit to its current metadata if the table's UUID is the expected
+//     one and main is at the base's snapshot. Nothing protects properties: a change of them passes beside
+//     every other change, and is merged.
 //
 // The third, the object-store catalog, needs no twin: run package objectstore over objstore.Mem.
 //
-// A twin is client and service in one: whoever shares the *Catalog shares the service. It starts no goroutine and makes its
-// own names from a counter, so that a seeded run replays. For tests alone.
+// A twin is client and service in one: whoever shares the *Catalog shares the service. It starts no goroutine and makes
+// its own names from a counter, so that a seeded run replays. For tests alone.
 package twin
 
 import (
@@ -60,7 +61,8 @@ type entry struct {
 	metadata *iceberg.Metadata
 }
 
-// New makes a catalog without tables. The store gives locations their root; Glue's client also writes metadata files to it.
+// New makes a catalog without tables. The store gives locations their root; Glue's
+// client also writes metadata files to it.
 func New(mode Mode, store objstore.Store) *Catalog {
 	return &Catalog{mode: mode, store: store, tables: map[catalog.Ident]entry{}, faults: newFaults()}
 }

@@ -37,7 +37,8 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// MaxMemory is the most that RocksDB holds: every buffer of every family full, which is twice WriteBufferBytes, and the cache.
+// MaxMemory is the most that RocksDB holds: every buffer of every family full, which is
+// twice WriteBufferBytes, and the cache.
 func (c Config) MaxMemory() int64 { return 2*c.WriteBufferBytes + c.CacheBytes }
 
 // The info log is for people who look into an incident: warnings only, a few small files.
@@ -47,15 +48,18 @@ const (
 )
 
 const (
-	// manifestBytes bounds RocksDB's log of file changes before it is rewritten; the default of 1 GiB would be read at each start.
+	// manifestBytes bounds RocksDB's log of file changes before it is rewritten; the default of
+	// 1 GiB would be read at each start.
 	manifestBytes = 4 << 20
 	// bloomBits per key for the one family that is asked for keys it mostly lacks: 1 % false positives.
 	bloomBits = 10
-	// memtableBloom is the share of that family's write buffer that goes to a filter over it: most lookups then need not search it.
+	// memtableBloom is the share of that family's write buffer that goes to a filter over it:
+	// most lookups then need not search it.
 	memtableBloom = 0.05
 	// fileBytes of the sorted files that compaction of the small families writes.
 	fileBytes = 8 << 20
-	// levelBytes is where a level of Blocks overflows into the next: never, so that a file moves once, from level 0 to 1.
+	// levelBytes is where a level of Blocks overflows into the next: never, so that a
+	// file moves once, from level 0 to 1.
 	levelBytes = 1 << 45
 )
 
@@ -105,8 +109,8 @@ func (o *openOptions) family(c Config, f kv.Family) (*grocksdb.Options, *grocksd
 	opts.SetLevel0FileNumCompactionTrigger(4)
 	switch f {
 	case kv.Blocks:
-		// Keys rise and are never deleted one by one: each file moves from level 0 to 1 by renaming it in the manifest, and is
-		// dropped whole. Blocks come compressed. level 0 files can't be dropped, so they must not linger there.
+		// Keys rise and are never deleted one by one: each file moves from level 0 to 1 by renaming it in the manifest,
+		// and is dropped whole. Blocks come compressed. level 0 files can't be dropped, so they must not linger there.
 		opts.SetWriteBufferSize(uint64(c.WriteBufferBytes / 3))
 		opts.SetMaxWriteBufferNumber(3)
 		opts.SetCompression(grocksdb.NoCompression)

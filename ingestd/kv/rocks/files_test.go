@@ -45,8 +45,8 @@ func settled(s *Store) kv.Stats {
 	return last
 }
 
-// The two facts that the event log's use of disk stands on: blocks alone in their family are never rewritten, and dropping
-// files frees them.
+// The two facts that the event log's use of disk stands on: blocks alone in their family are never
+// rewritten, and dropping files frees them.
 func TestBlocksAreMovedNotRewrittenAndFilesDrop(t *testing.T) {
 	s := mustOpen(t, t.TempDir())
 	const total = 40 << 20
@@ -80,7 +80,8 @@ func TestBlocksAreMovedNotRewrittenAndFilesDrop(t *testing.T) {
 	_ = end
 }
 
-// One key that is written again and again among the blocks makes every file overlap with every other: why the families are apart.
+// One key that is written again and again among the blocks makes every file overlap with
+// every other: why the families are apart.
 func TestWatermarkKeysAmongBlocksCostRewriting(t *testing.T) {
 	s := mustOpen(t, t.TempDir())
 	fill(t, s, 0, 40<<20, kv.Blocks)

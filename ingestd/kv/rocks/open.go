@@ -28,9 +28,9 @@ func (e *CorruptError) Error() string {
 // Unwrap gives the fault itself.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// Open opens or creates the store in dir. It returns ErrLocked, or a *CorruptError when the disk does not hold what was written:
-// a record in the middle of the write-ahead log that does not verify may have been acked, and so may those after it.
-// A log that merely ends in the middle of a record is whole: the last write was never synced, so never acked.
+// Open opens or creates the store in dir. It returns ErrLocked, or a *CorruptError when the disk does not hold what was
+// written: a record in the middle of the write-ahead log that does not verify may have been acked, and so may those
+// after it. A log that merely ends in the middle of a record is whole: the last write was never synced, so never acked.
 func Open(dir string, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

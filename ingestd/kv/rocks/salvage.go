@@ -14,10 +14,10 @@ import (
 	"firn/ingestd/kv"
 )
 
-// Inspect opens the damaged directory twice, for reading and without changing it, and hands both views to fn:
-// survives is what Salvage would go on with (all before the first damage), readable is everything that still verifies,
-// also behind the damage. What readable has and survives lacks is known to be lost by salvaging; a hole in readable is lost already.
-// Damage outside the write-ahead log cannot be inspected, nor salvaged.
+// Inspect opens the damaged directory twice, for reading and without changing it, and hands both views to fn: survives
+// is what Salvage would go on with (all before the first damage), readable is everything that still verifies, also
+// behind the damage. What readable has and survives lacks is known to be lost by salvaging; a hole in readable is lost
+// already. Damage outside the write-ahead log cannot be inspected, nor salvaged.
 func Inspect(dir string, cfg Config, fn func(survives, readable kv.Store) error) error {
 	survives, err := open(dir, cfg, grocksdb.PointInTimeRecovery, true)
 	if err != nil {
@@ -32,8 +32,9 @@ func Inspect(dir string, cfg Config, fn func(survives, readable kv.Store) error)
 	return fn(survives, readable)
 }
 
-// Salvage copies the write-ahead logs to dir/salvaged-<time>, where a person can look at them later, and opens the store with
-// what precedes the first damage: every write up to there, none after it. It is for the operator to decide; nothing calls it by itself.
+// Salvage copies the write-ahead logs to dir/salvaged-<time>, where a person can look at them later, and opens
+// the store with what precedes the first damage: every write up to there, none after it. It is for the operator
+// to decide; nothing calls it by itself.
 func Salvage(dir string, cfg Config, now time.Time) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

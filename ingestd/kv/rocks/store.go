@@ -1,9 +1,9 @@
 // Package rocks is kv.Store on RocksDB 7.8.3, and the only package that uses cgo.
 //
 // Invariants:
-//   - Every write goes through the write-ahead log; the log is synced with fdatasync before a synced Write returns. Nothing is
-//     written through a memory map. The files: NNNNNN.log (write-ahead log, append only), NNNNNN.sst (sorted files,
-//     synced before MANIFEST names them), MANIFEST and CURRENT (fsync, then rename and fsync of the directory).
+//   - Every write goes through the write-ahead log; the log is synced with fdatasync before a synced Write returns.
+//     Nothing is written through a memory map. The files: NNNNNN.log (write-ahead log, append only), NNNNNN.sst (sorted
+//     files, synced before MANIFEST names them), MANIFEST and CURRENT (fsync, then rename and fsync of the directory).
 //   - After a failed Write the store takes no more: RocksDB may or may not have it in its log. The one exception is
 //     kv.ErrNoSpace, when a background job found the disk full and RocksDB refused the write before it touched the log.
 //   - Iterators and pinned values live inside one call; no C memory outlives it.
@@ -67,9 +67,9 @@ func (s *Store) Write(b *kv.Batch, sync bool) error {
 	return nil
 }
 
-// writeError tells a disk that a background job found full, where the write never reached the log, from everything else.
-// RocksDB then answers with the background job's own error, which names a sorted file or the manifest; an error that names
-// a .log file is one of the write-ahead log itself, and final.
+// writeError tells a disk that a background job found full, where the write never reached the log, from everything
+// else. RocksDB then answers with the background job's own error, which names a sorted file or the manifest; an error
+// that names a .log file is one of the write-ahead log itself, and final.
 func writeError(err error) error {
 	if m := err.Error(); strings.Contains(m, "No space left") && !strings.Contains(m, ".log") {
 		return fmt.Errorf("write batch: %w (%v)", kv.ErrNoSpace, err)
@@ -134,9 +134,9 @@ func (s *Store) Iterate(f kv.Family, lo, hi []byte, reverse bool, fn func(k, v [
 	return nil
 }
 
-// bounded makes the options of an iteration that ends at its range by itself. Without a bound an iterator that reaches the end of the
-// range goes on to the next key that is there: past all that was deleted behind it, which for the index of a thousand trimmed tables
-// was 4 ms an iteration.
+// bounded makes the options of an iteration that ends at its range by itself. Without a bound an iterator that reaches
+// the end of the range goes on to the next key that is there: past all that was deleted behind it, which for the index
+// of a thousand trimmed tables was 4 ms an iteration.
 func bounded(lo, hi []byte, reverse bool) (opts *grocksdb.ReadOptions, free func()) {
 	opts = grocksdb.NewDefaultReadOptions()
 	opts.SetFillCache(false)  // a scan reads each block once: it must not push out indexes and filters
@@ -169,8 +169,8 @@ func seek(it *grocksdb.Iterator, lo, hi []byte, reverse bool) {
 	}
 }
 
-// DropFiles implements kv.Store. RocksDB leaves files of level 0 and files that reach beyond the range; its upper bound is inclusive,
-// so it gets the last key below hi.
+// DropFiles implements kv.Store. RocksDB leaves files of level 0 and files that reach beyond the range; its upper bound
+// is inclusive, so it gets the last key below hi.
 func (s *Store) DropFiles(f kv.Family, lo, hi []byte) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

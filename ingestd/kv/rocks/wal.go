@@ -9,17 +9,19 @@ import (
 	"slices"
 )
 
-// RocksDB drops acked records without a word, in every recovery mode that Firn could use, when one bit of a record's header has
-// changed: a length that reaches beyond the end of the log passes for a record that a crash cut short, and a type above 4 for the
-// remains of a recycled log; either ends the reading. So checkLogs reads the logs first. It refuses a record
+// RocksDB drops acked records without a word, in every recovery mode that Firn could use, when one bit of a
+// record's header has changed: a length that reaches beyond the end of the log passes for a record that a
+// crash cut short, and a type above 4 for the remains of a recycled log; either ends the reading. So
+// checkLogs reads the logs first. It refuses a record
 //
 //   - whose sum is wrong, whose type is none, or whose length leaves its block;
-//   - that reaches beyond the end of the log although it verifies with another length, or although a readable record follows.
+//   - that reaches beyond the end of the log although it verifies with another length, or
+//     although a readable record follows.
 //
 // A log that otherwise ends in the middle of a record, or in zeros, is as a crash leaves it.
 //
-// Log format (RocksDB's wiki, "Write Ahead Log File Format"): blocks of 32 KiB; in them records of sum (4, CRC32C of type and
-// payload, masked) · length (2) · type (1: 1 full, 2 first, 3 middle, 4 last) · payload. All little endian.
+// Log format (RocksDB's wiki, "Write Ahead Log File Format"): blocks of 32 KiB; in them records of sum (4, CRC32C of
+// type and payload, masked) · length (2) · type (1: 1 full, 2 first, 3 middle, 4 last) · payload. All little endian.
 const (
 	logBlock  = 32 << 10
 	logHeader = 7
@@ -33,7 +35,8 @@ func unmask(sum uint32) uint32 {
 	return rot>>17 | rot<<15
 }
 
-// checkLogs returns a *CorruptError when a log of dir was changed after it was written. It reads each log once, 32 KiB at a time.
+// checkLogs returns a *CorruptError when a log of dir was changed after it was written. It
+// reads each log once, 32 KiB at a time.
 func checkLogs(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {

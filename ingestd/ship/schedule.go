@@ -17,7 +17,10 @@ func (h schedule) Less(i, j int) bool {
 	if !h[i].due.Equal(h[j].due) {
 		return h[i].due.Before(h[j].due)
 	}
-	return bytes.Compare(h[i].log[:], h[j].log[:]) < 0
+	if c := bytes.Compare(h[i].log[:], h[j].log[:]); c != 0 {
+		return c < 0
+	}
+	return h[i].id < h[j].id // one order for equal ones, so that a seeded run repeats
 }
 func (h schedule) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

@@ -33,20 +33,6 @@ func (w *world) act() {
 	}
 }
 
-// send appends a few batches on one node.
-func (w *world) send() {
-	n := w.nodes[w.plan.IntN(len(w.nodes))]
-	if !n.up() {
-		return
-	}
-	t := w.tables[w.plan.IntN(len(w.tables))]
-	for range 1 + w.plan.IntN(3) {
-		if n.up() {
-			n.append(t, 1+w.plan.IntN(5))
-		}
-	}
-}
-
 // disturbProcess kills, stops, starts and suspends daemons.
 func (w *world) disturbProcess() {
 	n := w.nodes[w.plan.IntN(len(w.nodes))]
@@ -164,10 +150,10 @@ func (w *world) settle() {
 // revive starts whatever is down.
 func (w *world) revive() {
 	for _, c := range w.committers {
-		c.thaw = time.Time{}
+		c.wake()
 	}
 	for _, n := range w.nodes {
-		n.thaw = time.Time{}
+		n.wake()
 		switch {
 		case n.dead:
 			n.crash()
@@ -212,7 +198,7 @@ func (w *world) resumeAll() {
 				w.step("%s: resume %s, stopped by %s: %v", n.dir.name, ts.Table, ts.Stopped()[0].Reason, err)
 			})
 		}
-		n.poke <- struct{}{}
+		n.prod()
 		w.wait(w.random(time.Millisecond, 50*time.Millisecond))
 	}
 }

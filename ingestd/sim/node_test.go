@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/catalog"
-	"firn/commitlib/column"
 	"firn/commitlib/datafile"
 	"firn/commitlib/iceberg"
 	"firn/ingestd/commitq"
@@ -28,6 +26,7 @@ type directory struct {
 	mem   *kv.Mem
 	holds []*sent
 	older bool // it was restored from an older copy, or is a copy: the table may count more than it holds
+	retry *keyed
 }
 
 // backup is a copy of a directory that is not in use.
@@ -69,7 +68,7 @@ func (w *world) addNode(d *directory) *node {
 // start runs a daemon on the directory.
 func (n *node) start() {
 	w := n.w
-	d := &daemon{process: newProcess(w), poke: make(chan struct{}, 64), done: make(chan struct{})}
+	d := &daemon{process: newProcess(w), poke: make(chan struct{}, 1), done: make(chan struct{})}
 	faults := rand.New(rand.NewPCG(w.fate.Uint64(), 4))
 	n.dir.mem.Fault = func(int) kv.Fault {
 		if w.calm || w.over || faults.Float64() >= w.kvFaults {
@@ -122,12 +121,8 @@ func (d *daemon) embed(name string) *commitq.InProcess {
 	rng := rand.New(rand.NewPCG(w.fate.Uint64(), 5))
 	cfg := commitq.DefaultConfig()
 	cfg.Seed, cfg.Parallel = rng.Uint64()|1, 1
-	cfg.Done = func(group string) {
-		d.ship.Notify(group)
-		select {
-		case d.poke <- struct{}{}:
-		default:
-		}
+	cfg.Done = func(group string) { // a little later: the queue goes on with its next batch now
+		time.AfterFunc(time.Duration(1+rng.Int64N(int64(20*time.Millisecond))), func() { d.notify(group) })
 	}
 	var err error
 	d.own, err = commitq.NewInProcess(func(ctx context.Context, msgs []commitq.Message) []string {
@@ -141,9 +136,7 @@ func (d *daemon) embed(name string) *commitq.InProcess {
 			}
 			batch[i] = &delivery{msg: m, req: req}
 		}
-		failed := d.invoke(ctx, name, inner, batch)
-		time.Sleep(time.Duration(1 + rng.Int64N(int64(time.Millisecond)))) // whoever is told now must not run beside us
-		return failed
+		return d.invoke(ctx, name, inner, batch)
 	}, cfg)
 	if err != nil {
 		w.bad("%s: make queue: %v", name, err)
@@ -179,6 +172,10 @@ func (d *daemon) loop() {
 		case <-d.ctx.Done():
 		}
 		timer.Stop()
+		select {
+		case <-d.poke: // also where something else was ready with it
+		default:
+		}
 	}
 }
 
@@ -186,15 +183,23 @@ func (d *daemon) loop() {
 func (w *world) poke(id catalog.Ident) {
 	for _, n := range w.nodes {
 		d := n.daemon
-		time.AfterFunc(w.fateful(time.Millisecond, 50*time.Millisecond), func() {
-			if d.alive() && !d.dead {
-				d.ship.Notify(id.String())
-				select {
-				case d.poke <- struct{}{}:
-				default:
-				}
-			}
-		})
+		time.AfterFunc(w.fateful(time.Millisecond, 50*time.Millisecond), func() { d.notify(id.String()) })
+	}
+}
+
+// notify tells the daemon that a commit to a table may have happened.
+func (d *daemon) notify(group string) {
+	if d.alive() && !d.dead {
+		d.ship.Notify(group)
+		d.prod()
+	}
+}
+
+// prod has the daemon look at its schedule.
+func (d *daemon) prod() {
+	select {
+	case d.poke <- struct{}{}:
+	default:
 	}
 }
 
@@ -224,48 +229,6 @@ func (n *node) up() bool { return n.alive() && !n.dead }
 // opened reports whether the directory could be opened; that it could not is a violation.
 func (n *node) opened() bool { return n.ship != nil }
 
-// append sends a batch to a table and notes what became of it.
-func (n *node) append(t *table, count int) {
-	w := n.w
-	known, ok := n.reg.Get(t.id.Name)
-	if !ok {
-		d := n.daemon
-		go func() { _, _ = d.reg.Ensure(d.ctx, t.id.Name) }() // the next event finds it
-		synctest.Wait()
-		return
-	}
-	b, err := column.New(event.Schema)
-	if err != nil {
-		w.bad("make batch: %v", err)
-		return
-	}
-	batch := make([]*sent, count)
-	for i := range batch {
-		e := &sent{payload: fmt.Sprintf("%s-%d", n.dir.name, len(w.events)), table: t, uuid: known.UUID}
-		w.events[e.payload], batch[i] = e, e
-		at := time.Now().Add(-w.random(0, 3*time.Hour))
-		b.Col(iceberg.FieldPartition).AppendInt32(int32(w.plan.IntN(3)))
-		b.Col(iceberg.FieldEventTime).AppendInt64(at.UnixMicro())
-		b.Col(iceberg.FieldIdempotencyKey).AppendNull()
-		_ = b.Col(iceberg.FieldPayload).AppendBytes([]byte(e.payload)) // far below a vector's bound
-		b.Len++
-	}
-	got, err := n.log.Append(context.Background(), eventlog.Append{Table: eventlog.Table{Name: t.id.Name, UUID: known.UUID}, Batch: b, ReceivedAt: time.Now()})
-	if err != nil {
-		w.step("%s: %d events for %s not acked: %v", n.dir.name, count, t.id.Name, err)
-		if !errors.As(err, new(*eventlog.Refusal)) {
-			n.dead = true
-		}
-		return
-	}
-	synctest.Wait()
-	w.step("%s: acked [%d, %d] of %s for %s", n.dir.name, got.First, got.Last, w.label("L", got.Log), t.id.Name)
-	for i, e := range batch {
-		e.acked, e.log, e.seq, e.holders = true, got.Log, got.First+eventlog.Seq(i), 1
-		n.dir.holds = append(n.dir.holds, e)
-	}
-}
-
 // backUp copies the directory as it is on the disk.
 func (n *node) backUp() {
 	w := n.w
@@ -286,6 +249,7 @@ func (w *world) restore(b backup) {
 	}
 	w.step("%s: disk lost with %d events, restored with %d", n.dir.name, len(n.dir.holds), len(b.holds))
 	n.dir.mem, n.dir.holds, n.dir.older = b.mem.Copy(), slices.Clone(b.holds), true
+	n.dir.retry = nil // the copy may not know those keys
 	n.start()
 }
 

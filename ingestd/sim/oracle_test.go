@@ -26,6 +26,7 @@ type sent struct {
 	payload string
 	table   *table
 	uuid    uuid.UUID // of the table that it was sent to
+	keyed   bool      // it has an idempotency key
 	acked   bool
 	log     uuid.UUID // as the ack named them
 	seq     eventlog.Seq

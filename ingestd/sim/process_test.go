@@ -23,6 +23,7 @@ type process struct {
 	cancel context.CancelFunc
 	thaw   time.Time
 	sleeps bool // suspended right now
+	woken  chan struct{}
 }
 
 func newProcess(w *world) *process {
@@ -39,9 +40,10 @@ func (p *process) enter() error {
 		return errDead
 	}
 	if d := time.Until(p.thaw); d > 0 && !p.w.calm {
-		p.sleeps = true
+		p.sleeps, p.woken = true, make(chan struct{})
 		select {
 		case <-time.After(d):
+		case <-p.woken:
 		case <-p.ctx.Done():
 		}
 		p.sleeps = false
@@ -50,6 +52,15 @@ func (p *process) enter() error {
 		return errDead
 	}
 	return nil
+}
+
+// wake ends a suspension.
+func (p *process) wake() {
+	p.thaw = time.Time{}
+	if p.sleeps {
+		close(p.woken)
+		p.w.wait(p.w.random(time.Millisecond, time.Second))
+	}
 }
 
 // procStore is the object store as a process sees it.

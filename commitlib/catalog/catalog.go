@@ -1,5 +1,6 @@
-// Package catalog is the port to the table pointer: load, create, and swap it by compare-and-swap. Its implementations
-// are objectstore (the object store alone), glue and rest; twin holds in-memory twins of each one's real check.
+// Package catalog is the port to the table pointer: load, create, and swap it by compare-and-swap. Package objectstore
+// implements it on an object store alone; twin does in memory, with the real checks of Glue and of a REST service, for
+// tests. catalogtest is the contract that each of them passes.
 //
 // A swap has exactly four answers: done; ErrConflict (a rival's commit is current; reload and re-plan);
 // ErrRejected (can never succeed as asked); ErrUnknown (it may have been applied, or may be yet: never delete,

@@ -1,4 +1,4 @@
-// Package commitq carries commit requests from ingestd to a committer: in process, or through a queue service.
+// Package commitq carries commit requests from ingestd to a committer. InProcess hands them to one in this process.
 //
 // Invariants: a queue promises nothing. It may lose a message, or deliver it late, twice or out of order; the table's
 // watermark tells the sender what arrived, and the sender sends again. A queue's memory is bounded: it refuses when it

@@ -9,9 +9,9 @@
 // Config.Retention; the hint is only raised.
 //
 // Readers of other engines (DuckDB, PyIceberg) open exactly the version that the hint names; this package
-// takes the hint as a place to begin looking. Committers, ingestd and maintenance use it, from any number
-// of processes at once; all who write to a table must use it, since Hadoop-style writers of other engines
-// do not create exclusively on every store.
+// takes the hint as a place to begin looking. Committers and ingestd use it, from any number of processes at
+// once; all who write to a table must use it, since Hadoop-style writers of other engines do not create
+// exclusively on every store.
 package objectstore
 
 import (

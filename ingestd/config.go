@@ -62,7 +62,7 @@ func Default() Config {
 		DedupBytes:    1 << 30,
 		BodyBytes:     16 << 20,
 		EventBytes:    1 << 20,
-		InFlight:      64 << 20,
+		InFlight:      32 << 20,
 		EncodeWorkers: 1,
 	}
 }

@@ -115,13 +115,13 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Limits:        event.DefaultLimits(),
-		InFlightBytes: 64 << 20,
+		InFlightBytes: 32 << 20,    // the largest body twice: compressed and expanded
 		BodyTimeout:   time.Minute, // 16 MiB at 2.2 Mbit/s
 		BodyIdle:      10 * time.Second,
 		CommitTimeout: time.Minute,
 		MaxReadEvents: 10_000,
 		MaxReadBytes:  4 << 20,
-		MaxReads:      4,
+		MaxReads:      2, // a page of large events takes several times MaxReadBytes while it is made
 		PageTimeout:   30 * time.Second,
 		MaxConns:      1024,
 	}

@@ -35,7 +35,7 @@ const (
 // stages again (or verifies) and re-sends.
 const MaxStagedAge = 24 * time.Hour
 
-// Request asks that one segment's staged data files become part of a table: PROTOCOL.md, "Request".
+// Request asks that one segment's staged data files become part of a table: PROTOCOL.md, "State".
 // It is immutable once sent; a queue may deliver it late, twice, out of order, or never.
 type Request struct {
 	Version   int

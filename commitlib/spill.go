@@ -30,7 +30,7 @@ type spilled struct {
 	Logs    map[uuid.UUID]Mark `json:"logs"`
 }
 
-// readSpilled reads the file that w names. A file that is missing or is not what w says it is gives ErrWatermarksLost;
+// readSpilled reads the file that ref names. One that is missing or is not what ref says it is gives ErrWatermarksLost;
 // it never reads as 0. Any other error is the store's, and worth another try.
 func readSpilled(ctx context.Context, store objstore.Store, t *catalog.Table, ref *SpillRef) (*spilled, error) {
 	if !strings.HasPrefix(ref.File, t.Location+"/"+StateFolder+"/") {

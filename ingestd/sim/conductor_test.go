@@ -140,6 +140,9 @@ func (w *world) settle() {
 		if round > 3 && w.repair && round < 10 {
 			w.resumeAll()
 		}
+		if round == 10 && w.repair {
+			w.discardAll()
+		}
 		if round > 10 && w.settled() && time.Now().After(w.queue.last.Add(time.Hour)) {
 			return
 		}
@@ -200,5 +203,31 @@ func (w *world) resumeAll() {
 		}
 		n.prod()
 		w.wait(w.random(time.Millisecond, 50*time.Millisecond))
+	}
+}
+
+// discardAll is the operator's word on events of tables that are gone for good: on some nodes they are given up.
+func (w *world) discardAll() {
+	for _, n := range w.nodes {
+		if !n.up() || w.plan.IntN(2) == 0 {
+			continue
+		}
+		for _, ts := range n.ship.Statuses() {
+			ct := w.peek(w.tableOf("default." + ts.Table))
+			for _, tr := range ts.Tracks {
+				if tr.Stop == nil || tr.Backlog == 0 || ct == nil || ct.Metadata.TableUUID == tr.TableUUID {
+					continue
+				}
+				err := n.ship.Discard(ts.Table, tr.Log, tr.Backlog)
+				w.step("%s: discard %d events of %s for an earlier %s: %v", n.dir.name, tr.Backlog, w.label("L", tr.Log), ts.Table, err)
+				if err != nil {
+					w.bad("%s: discard: %v", n.dir.name, err)
+					continue
+				}
+				for _, e := range n.dir.holds {
+					e.discarded = e.discarded || e.log == tr.Log && e.uuid == tr.TableUUID && e.seq > tr.Committed
+				}
+			}
+		}
 	}
 }

@@ -33,7 +33,7 @@ func (w *world) foreignAct() {
 	ctx := context.Background()
 	w.inCalm(func() {
 		var err error
-		switch n := w.plan.IntN(14); {
+		switch n := w.plan.IntN(17); {
 		case n < 3:
 			w.step("foreign: append to %s", t.id.Name)
 			_, err = w.foreign().Append(ctx, t.id)
@@ -53,6 +53,10 @@ func (w *world) foreignAct() {
 			w.moveMain(t)
 		case n < 12:
 			w.removeOrphans(t)
+		case n < 13:
+			err = w.addColumn(t)
+		case n < 15:
+			err = w.mergeManifests(t)
 		default:
 			w.lagHint(t)
 		}

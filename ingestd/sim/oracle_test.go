@@ -31,6 +31,8 @@ type sent struct {
 	log     uuid.UUID // as the ack named them
 	seq     eventlog.Seq
 	holders int // directories in use that hold it; with none, its volume is lost
+
+	discarded bool // an operator gave it up
 }
 
 // table is what the oracle knows of a table and of what was done to it.
@@ -287,7 +289,8 @@ func (w *world) checkStops() {
 
 // row is where an event was found in a table.
 type row struct {
-	place
+	log      uuid.UUID
+	seq      eventlog.Seq
 	payload  string
 	sequence int64 // of the file
 	removed  bool
@@ -326,12 +329,12 @@ func (w *world) judgeEvent(e *sent, rows []row) {
 		if rows[0].log != e.log || rows[0].seq != e.seq {
 			w.bad("event %s was acked as %d of %s and is in %s as %d of %s", e.payload, e.seq, w.label("L", e.log), e.table.id.Name, rows[0].seq, w.label("L", rows[0].log))
 		}
-		if ct := w.stateOf(e.table).ct; !rows[0].removed && ct.Metadata.TableUUID != e.uuid {
+		if ct := w.stateOf(e.table).ct; !rows[0].removed && ct != nil && ct.Metadata.TableUUID != e.uuid {
 			w.bad("event %s of an earlier table is in the one that was made anew in its place", e.payload)
 		}
 		return
 	}
-	if e.holders > 0 && w.verdict.stuck[place{e.log, e.uuid, e.seq}] != e.payload {
+	if e.holders > 0 && !e.discarded && w.verdict.stuck[place{e.log, e.uuid, e.seq}] != e.payload {
 		w.bad("acked event %s (%d of %s) is lost: it is neither in %s nor in a log whose shipping stopped", e.payload, e.seq, w.label("L", e.log), e.table.id.Name)
 	}
 }
@@ -396,7 +399,7 @@ func (w *world) decode(s *tableState, path string) (rows []row) {
 			w.bad("%s: log id: %v", s.id.Name, err)
 		}
 		rows = append(rows, row{
-			place:   place{log: log, table: s.ct.Metadata.TableUUID, seq: eventlog.Seq(b.Col(iceberg.FieldSequence).Int64(i))},
+			log: log, seq: eventlog.Seq(b.Col(iceberg.FieldSequence).Int64(i)),
 			payload: string(b.Col(iceberg.FieldPayload).Bytes(i)),
 		})
 	}

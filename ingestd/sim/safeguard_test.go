@@ -16,7 +16,7 @@ func TestSafeguards(t *testing.T) {
 			safeguard.Switch(guard, true)
 			defer safeguard.Switch(guard, false)
 			var noticed atomic.Bool
-			inParallel(t, 500, func(t *testing.T, seed uint64) bool {
+			inParallel(t, 1, 500, func(t *testing.T, seed uint64) bool {
 				if noticed.Load() {
 					return true
 				}

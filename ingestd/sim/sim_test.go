@@ -21,20 +21,20 @@ func TestMain(m *testing.M) {
 // maxFailures ends a test early: the first seeds tell enough.
 const maxFailures = 5
 
-// inParallel calls play for the seeds from 1 to n, on all processors, until some were not to its liking.
-func inParallel(t *testing.T, n int, play func(t *testing.T, seed uint64) bool) {
+// inParallel calls play for the seeds from first to last, on all processors, until some were not to its liking.
+func inParallel(t *testing.T, first, last uint64, play func(t *testing.T, seed uint64) bool) {
 	t.Helper()
-	var next, failed atomic.Int64
+	var taken, failed atomic.Uint64
 	var workers sync.WaitGroup
 	for i := range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			t.Run(fmt.Sprintf("worker-%d", i), func(t *testing.T) {
 				for failed.Load() < maxFailures {
-					seed := next.Add(1)
-					if seed > int64(n) {
+					seed := first + taken.Add(1) - 1
+					if seed > last {
 						return
 					}
-					if !play(t, uint64(seed)) {
+					if !play(t, seed) {
 						failed.Add(1)
 						t.Logf("replay with: FIRN_SEED=%d go test ./ingestd/sim -run TestSeed$ -v", seed)
 					}

@@ -26,7 +26,7 @@ type damage struct {
 func (w *world) tamper() {
 	t := w.tables[w.plan.IntN(len(w.tables))]
 	ct := w.peek(t)
-	if ct == nil {
+	if ct == nil && len(t.damage) == 0 {
 		return
 	}
 	resume := false
@@ -49,6 +49,8 @@ func (w *world) tamper() {
 			w.lowerWatermarks(t, ct)
 		case n < 9:
 			w.replace(t, ct)
+		case n < 10 && w.service != nil && w.plan.IntN(2) == 0:
+			w.drop(t)
 		case n < 10:
 			w.recreate(t)
 		default:
@@ -273,6 +275,22 @@ func (w *world) replace(t *table, ct *catalog.Table) {
 		value, err := m.Encode()
 		return err == nil && w.setProperty(t, commitlib.PropWatermarks, value)
 	}}, ship.TableReplaced)
+}
+
+// drop removes the table from the catalog; the repair is to make another of its name.
+func (w *world) drop(t *table) {
+	w.step("user: drop %s", t.id.Name)
+	w.userMoves(t, func() error { return w.service.Drop(context.Background(), t.id) })
+	t.values = nil
+	t.hurt(damage{"the missing table", func() bool {
+		spec, err := iceberg.EventSpec(w.partitionBy())
+		if err == nil {
+			_, err = w.service.Create(context.Background(), t.id, catalog.Spec{
+				Schema: iceberg.EventSchema(iceberg.String), Partition: spec, Properties: commitlib.NewTableProperties(),
+			})
+		}
+		return err == nil || errors.Is(err, catalog.ErrTableExists) // a node that had not known it made it
+	}}, ship.TableMissing, ship.TableReplaced)
 }
 
 // recreate drops the table and makes another of its name.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -140,6 +143,35 @@ func (f *file) persist(n int) {
 		}
 	}
 	f.pending = append(f.pending[:0], f.pending[n:]...)
+}
+
+// page is what the kernel writes out as one: of an unsynced write each page reaches the disk, or none of its bytes.
+const page = 4096
+
+// persistSome makes a random part of the pending writes durable. Half of the times that is a prefix of them. Else it is
+// what delayed allocation leaves: the size that the file had after one of them, and any of the pages that they touched;
+// what is below that size and was not written reads as zeros.
+func (f *file) persistSome(rng *rand.Rand) {
+	writes := rng.IntN(len(f.pending) + 1)
+	if rng.IntN(2) == 0 {
+		f.persist(writes)
+		return
+	}
+	touched := make(map[int64]bool)
+	for _, e := range f.pending {
+		for p := e.off &^ (page - 1); p < e.off+e.n; p += page {
+			touched[p] = true
+		}
+	}
+	if writes > 0 {
+		f.durable = resize(f.durable, f.pending[writes-1].size)
+	}
+	for _, p := range slices.Sorted(maps.Keys(touched)) {
+		end := min(p+page, int64(len(f.live)), int64(len(f.durable)))
+		if rng.IntN(2) == 0 && p < end {
+			copy(f.durable[p:end], f.live[p:end])
+		}
+	}
 }
 
 func (f *file) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {

@@ -83,8 +83,8 @@ func keepAll(d *dir) {
 	}
 }
 
-// keepSome makes a random part of the unsynced writes durable: of each file a prefix of its writes, of each folder
-// all its names or none of the new ones.
+// keepSome makes a random part of the unsynced writes durable: of each file what persistSome leaves of it, of each
+// folder all its names or none of the new ones.
 func keepSome(d *dir, rng *rand.Rand) {
 	nodes := d.all()
 	if rng.IntN(2) == 0 {
@@ -95,7 +95,7 @@ func keepSome(d *dir, rng *rand.Rand) {
 		case *dir:
 			keepSome(n, rng)
 		case *file:
-			n.persist(rng.IntN(len(n.pending) + 1))
+			n.persistSome(rng)
 		}
 	}
 }

@@ -5,8 +5,9 @@
 // It loads the folder IMAGE into memory, mounts it at MOUNTPOINT (FUSE; needs root, or fusermount), and prints
 // "mounted". On SIGUSR1 the power is cut: from that instant every call fails with EIO, and IMAGE is replaced by what a
 // disk would hold: the bytes that fsync, fdatasync or msync covered, under the names that an fsync of their folder
-// covered, plus, where -seed is not 0, a random part of the rest, as a real disk may have written some of it. It
-// prints "cut" and exits once it is unmounted. On SIGTERM it keeps everything, as an orderly shutdown does.
+// covered, plus, where -seed is not 0, a random part of the rest, as a real disk may have written some of it: of each
+// file its first writes, or any pages of them, with zeros in between. It prints "cut" and exits once it is unmounted.
+// On SIGTERM it keeps everything, as an orderly shutdown does.
 //
 // It is stricter than ext4, which makes a new file's name durable with the file: here a name is lost unless its
 // folder was synced.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -106,5 +108,57 @@ func TestAnOrderlyShutdownKeepsEverything(t *testing.T) {
 	end(syscall.SIGTERM)
 	if b, err := os.ReadFile(filepath.Join(image, "d", "f")); err != nil || string(b) != "all" {
 		t.Errorf("d/f holds %q, %v", b, err)
+	}
+}
+
+// Whatever the seed keeps: what was synced is there, and each page of what was not is as written, or zeros. Over some
+// seeds there are holes in front of written pages, sizes in between, and cuts that lose all or nothing.
+func TestACutKeepsSomePages(t *testing.T) {
+	const synced, writes, each = page + 100, 3, 3*page + 10
+	var holes, middle, nothing, all int
+	for seed := range uint64(200) {
+		f := &file{disk: &disk{}}
+		write := func(n int, c byte) {
+			off := int64(len(f.live))
+			if _, errno := f.Write(t.Context(), nil, bytes.Repeat([]byte{c}, n), off); errno != 0 {
+				t.Fatal(errno)
+			}
+		}
+		write(synced, 's')
+		f.Fsync(t.Context(), nil, 0)
+		for i := range writes {
+			write(each, 'a'+byte(i))
+		}
+		f.persistSome(rand.New(rand.NewPCG(seed, 1)))
+		got := f.durable
+		if len(got) < synced || (len(got)-synced)%each != 0 || !bytes.Equal(got[:synced], f.live[:synced]) {
+			t.Fatalf("seed %d: %d bytes, or synced ones changed", seed, len(got))
+		}
+		hole, behind := false, false
+		for p := 0; p < len(got); p += page {
+			from, to := max(p, synced), min(p+page, len(got))
+			switch {
+			case from >= to:
+			case bytes.Equal(got[from:to], f.live[from:to]):
+				behind = behind || hole
+			case len(bytes.Trim(got[from:to], "\x00")) == 0:
+				hole = true
+			default:
+				t.Fatalf("seed %d: the page at %d is neither as written nor zeros", seed, p)
+			}
+		}
+		switch {
+		case behind:
+			holes++
+		case len(got) == synced:
+			nothing++
+		case len(got) == len(f.live) && !hole:
+			all++
+		case !hole:
+			middle++
+		}
+	}
+	if holes < 20 || middle < 20 || nothing < 10 || all < 10 {
+		t.Errorf("of 200 cuts %d left holes, %d a part, %d nothing, %d all", holes, middle, nothing, all)
 	}
 }

@@ -59,19 +59,19 @@ func TestOpenNoticesDamage(t *testing.T) {
 	}
 	f("a hole", func(_ *kv.Mem, b *kv.Batch) { b.Delete(kv.Index, indexKey(nil, id, 7)) }, ErrDamaged, "from event 6 to event 10")
 	f("the first block gone", func(_ *kv.Mem, b *kv.Batch) { b.Delete(kv.Index, indexKey(nil, id, 1)) }, ErrDamaged, "from event 0 to event 4")
-	f("an end before the cuts", func(_ *kv.Mem, b *kv.Batch) {
-		b.DeleteRange(kv.Index, indexKey(nil, id, 10), indexKey(nil, id, 99))
+	f("an end before the cuts", func(m *kv.Mem, b *kv.Batch) {
+		deleteRange(t, m, b, kv.Index, indexKey(nil, id, 10), indexKey(nil, id, 99))
 	}, ErrDamaged, "cut 12, high 9")
-	f("an end before the watermark", func(_ *kv.Mem, b *kv.Batch) {
-		b.DeleteRange(kv.Index, indexKey(nil, id, 4), indexKey(nil, id, 99))
-		b.DeleteRange(kv.Meta, []byte(metaCut), afterPrefix(metaCut))
+	f("an end before the watermark", func(m *kv.Mem, b *kv.Batch) {
+		deleteRange(t, m, b, kv.Index, indexKey(nil, id, 4), indexKey(nil, id, 99))
+		deleteRange(t, m, b, kv.Meta, []byte(metaCut), afterPrefix(metaCut))
 	}, ErrDamaged, "committed 6, cut 6, high 3")
 	f("no watermarks", func(_ *kv.Mem, b *kv.Batch) { b.Delete(kv.Meta, trackKey(metaState, id)) }, ErrDamaged, "no watermarks")
 	f("short watermarks", func(_ *kv.Mem, b *kv.Batch) { b.Put(kv.Meta, trackKey(metaState, id), []byte("x")) }, ErrDamaged, "no watermarks")
-	f("trimmed beyond the watermark", func(_ *kv.Mem, b *kv.Batch) {
+	f("trimmed beyond the watermark", func(m *kv.Mem, b *kv.Batch) {
 		b.Put(kv.Meta, trackKey(metaState, id), appendState(nil, 5, 7))
-		b.DeleteRange(kv.Index, indexKey(nil, id, 0), indexKey(nil, id, 7))
-		b.DeleteRange(kv.Meta, []byte(metaCut), afterPrefix(metaCut))
+		deleteRange(t, m, b, kv.Index, indexKey(nil, id, 0), indexKey(nil, id, 7))
+		deleteRange(t, m, b, kv.Meta, []byte(metaCut), afterPrefix(metaCut))
 	}, ErrDamaged, "low 7, committed 5")
 	f("a cut after a gap", func(_ *kv.Mem, b *kv.Batch) {
 		b.Delete(kv.Meta, cutKey(id, 7))
@@ -94,6 +94,18 @@ func TestOpenNoticesDamage(t *testing.T) {
 		b.Put(kv.Meta, []byte(metaFormat), binary.BigEndian.AppendUint32(nil, 2))
 	}, nil, "start the version that wrote it")
 	f("no format", func(_ *kv.Mem, b *kv.Batch) { b.Delete(kv.Meta, []byte(metaFormat)) }, nil, "not one of ingestd's")
+}
+
+// deleteRange adds to b the removal of each of m's keys in [lo, hi).
+func deleteRange(t *testing.T, m *kv.Mem, b *kv.Batch, f kv.Family, lo, hi []byte) {
+	t.Helper()
+	err := m.Iterate(f, lo, hi, false, func(k, _ []byte) error {
+		b.Delete(f, k)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A block that is damaged in the middle is met by its reader.

@@ -19,9 +19,8 @@ type Batch struct {
 
 // Record tags of RocksDB's write batch (db/dbformat.h), those with a column family id; part of the released WAL format.
 const (
-	tagDelete      = 0x4
-	tagPut         = 0x5
-	tagDeleteRange = 0xE
+	tagDelete = 0x4
+	tagPut    = 0x5
 
 	repHeader = 12 // sequence and count
 )
@@ -50,12 +49,6 @@ func (b *Batch) Put(f Family, k, v []byte) {
 // Delete removes k; it need not exist.
 func (b *Batch) Delete(f Family, k []byte) { b.record(tagDelete, f, k) }
 
-// DeleteRange removes the keys in [lo, hi).
-func (b *Batch) DeleteRange(f Family, lo, hi []byte) {
-	b.record(tagDeleteRange, f, lo)
-	b.bytes(hi)
-}
-
 // Reset empties the batch and keeps its arena.
 func (b *Batch) Reset() { b.rep, b.count = b.rep[:0], 0 }
 
@@ -82,7 +75,7 @@ type op struct {
 	tag    byte
 	family Family
 	key    []byte
-	value  []byte // the value of a put, the end of a range
+	value  []byte // of a put
 }
 
 // each decodes a representation. It is what the twin replays, so that both stores read the same bytes.
@@ -110,10 +103,10 @@ func each(rep []byte, fn func(op)) error {
 		}
 		o.family, r = Family(f), r[1+size:]
 		ok := false
-		if o.key, ok = next(); ok && o.tag != tagDelete {
+		if o.key, ok = next(); ok && o.tag == tagPut {
 			o.value, ok = next()
 		}
-		if !ok || o.tag != tagDelete && o.tag != tagPut && o.tag != tagDeleteRange {
+		if !ok || o.tag != tagDelete && o.tag != tagPut {
 			return fmt.Errorf("decode write batch: record %d (tag %#x) is cut short or unknown", seen, o.tag)
 		}
 		fn(o)

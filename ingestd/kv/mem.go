@@ -125,8 +125,6 @@ func apply(t *[Families]table, rep []byte) error {
 			f.put(o.key, o.value)
 		case tagDelete:
 			f.remove(o.key, append(bytes.Clone(o.key), 0))
-		case tagDeleteRange:
-			f.remove(o.key, o.value)
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 	"firn/ingestd/kv"
 )
 
-// Config bounds what RocksDB takes of the machine.
+// Config bounds what RocksDB takes of the machine. The most that it holds in memory is the cache and twice
+// WriteBufferBytes: every buffer of every family full.
 type Config struct {
 	WriteBufferBytes int64 // recent writes in memory before they become sorted files, over all families
 	CacheBytes       int64 // blocks, indexes and filters of sorted files in memory
@@ -17,7 +18,7 @@ type Config struct {
 	MaxOpenFiles     int   // file descriptors of sorted files
 }
 
-// Default suits a host of 1 GB: at most 128 MiB in all (MaxMemory), a replay of about a second.
+// Default suits a host of 1 GB: at most 128 MiB in all, a replay of about a second.
 func Default() Config {
 	return Config{WriteBufferBytes: 48 << 20, CacheBytes: 32 << 20, WALBytes: 96 << 20, MaxOpenFiles: 512}
 }
@@ -36,10 +37,6 @@ func (c Config) Validate() error {
 	need(c.MaxOpenFiles >= 32, "open files", int64(c.MaxOpenFiles), 32)
 	return errors.Join(errs...)
 }
-
-// MaxMemory is the most that RocksDB holds: every buffer of every family full, which is
-// twice WriteBufferBytes, and the cache.
-func (c Config) MaxMemory() int64 { return 2*c.WriteBufferBytes + c.CacheBytes }
 
 // The info log is for people who look into an incident: warnings only, a few small files.
 const (

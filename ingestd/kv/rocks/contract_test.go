@@ -54,21 +54,10 @@ func contract(t *testing.T, reopen func(kv.Store) kv.Store) {
 		var b kv.Batch
 		for range 1 + rng.IntN(20) {
 			f := kv.Family(rng.IntN(int(kv.Families)))
-			switch k := key(); rng.IntN(4) {
+			switch k := key(); rng.IntN(3) {
 			case 0:
 				b.Delete(f, k)
 				delete(want[f], string(k))
-			case 1:
-				hi := key()
-				if bytes.Compare(k, hi) > 0 { // RocksDB leaves a range that ends before it starts undefined
-					k, hi = hi, k
-				}
-				b.DeleteRange(f, k, hi)
-				for have := range want[f] {
-					if have >= string(k) && have < string(hi) {
-						delete(want[f], have)
-					}
-				}
 			default:
 				v := bytes.Repeat([]byte{byte(round)}, rng.IntN(3000)*rng.IntN(2))
 				b.Put(f, k, v)

@@ -61,5 +61,5 @@ func writeNote(ctx context.Context, store objstore.Store, tablePrefix string, r 
 }
 
 func noteKey(tablePrefix string, log uuid.UUID) string {
-	return tablePrefix + "/" + StateFolder + "/rejected/" + log.String()
+	return tablePrefix + "/" + stateFolder + "/rejected/" + log.String()
 }

@@ -143,7 +143,7 @@ func validRelative(rel string) bool {
 		return false
 	}
 	top, _, nested := strings.Cut(rel, "/")
-	return nested && top != ".." && top != "metadata" && top != "_firn"
+	return nested && top != ".." && top != "metadata" && top != stateFolder
 }
 
 func control(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }

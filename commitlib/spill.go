@@ -18,9 +18,9 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// StateFolder is the folder under a table's root that holds Firn's own objects. Orphan removal leaves out what
-// begins with an underscore, in Spark and here.
-const StateFolder = "_firn"
+// stateFolder is the folder under a table's root that holds Firn's own objects. Orphan removal leaves out what
+// begins with an underscore, as Spark's does.
+const stateFolder = "_firn"
 
 // spilled is the content of one spilled-watermarks file. The file is immutable, and holds all that its
 // predecessor held: a watermark is never forgotten. Safe to share.
@@ -33,7 +33,7 @@ type spilled struct {
 // readSpilled reads the file that ref names. One that is missing or is not what ref says it is gives ErrWatermarksLost;
 // it never reads as 0. Any other error is the store's, and worth another try.
 func readSpilled(ctx context.Context, store objstore.Store, t *catalog.Table, ref *SpillRef) (*spilled, error) {
-	if !strings.HasPrefix(ref.File, t.Location+"/"+StateFolder+"/") {
+	if !strings.HasPrefix(ref.File, t.Location+"/"+stateFolder+"/") {
 		return nil, fmt.Errorf("%w: spilled watermarks %q lie outside the table", ErrWatermarksLost, ref.File)
 	}
 	key, ok := objstore.Key(store, ref.File)

@@ -180,7 +180,7 @@ func (r *run) spill(ctx context.Context, next *successor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := fmt.Sprintf("%s/%s/watermarks-%s.json", t.Location, StateFolder, r.newUUID())
+	at := fmt.Sprintf("%s/%s/watermarks-%s.json", t.Location, stateFolder, r.newUUID())
 	marks.Spilled = &SpillRef{File: at, Max: file.maxLog()}
 	next.marks, next.spilled = marks, file
 	next.spillKey, _ = objstore.Key(r.store, at)

@@ -160,24 +160,6 @@ func (m *Metadata) WithSpec(s PartitionSpec, prev string, now time.Time) (*Metad
 	return c, nil
 }
 
-// WithRef returns a copy of m with the branch or tag set. Main is moved by WithMain and WithSnapshot.
-func (m *Metadata) WithRef(name string, r Ref, prev string, now time.Time) (*Metadata, error) {
-	c, err := m.copied(prev, now)
-	switch {
-	case err != nil:
-	case name == MainBranch:
-		err = errors.New("main is moved by WithMain")
-	case m.Snapshot(r.SnapshotID) == nil:
-		err = fmt.Errorf("the table has no snapshot %d", r.SnapshotID)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("set ref %q: %w", name, err)
-	}
-	c.Refs = maps.Clone(m.Refs)
-	c.Refs[name] = r
-	return c, nil
-}
-
 // copied is the start of every change: a shallow copy with its time and its entry in the metadata log. Nothing that m
 // points to may be written through the copy.
 func (m *Metadata) copied(prev string, now time.Time) (*Metadata, error) {

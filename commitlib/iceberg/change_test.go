@@ -91,9 +91,6 @@ func TestChangesDoNotTouchTheirBase(t *testing.T) {
 		"spec": func(i int) (*Metadata, error) {
 			return base.WithSpec(PartitionSpec{Fields: []PartitionField{{SourceID: 1, FieldID: 1100 + i, Name: "p", Transform: TransformVoid}}}, fmt.Sprint("prev", i), now)
 		},
-		"ref": func(i int) (*Metadata, error) {
-			return base.WithRef("tag", Ref{SnapshotID: base.Snapshots[i].ID, Type: RefTag}, fmt.Sprint("prev", i), now)
-		},
 	}
 	for name, change := range changes {
 		first, err := change(0)
@@ -166,12 +163,6 @@ func TestHeadsThatAreRefused(t *testing.T) {
 	}
 	if _, err := base.WithMain(12345, "", testTime); err == nil {
 		t.Error("main was pointed at nothing")
-	}
-	if _, err := base.WithRef(MainBranch, base.Refs[MainBranch], "", testTime); err == nil {
-		t.Error("main was moved as if it were any ref")
-	}
-	if _, err := base.WithRef("x", Ref{SnapshotID: 4, Type: RefTag}, "", testTime); err == nil {
-		t.Error("a ref was pointed at nothing")
 	}
 	if _, err := base.WithoutSnapshots([]int64{base.CurrentSnapshotID}, "", testTime); err == nil {
 		t.Error("the head was forgotten")

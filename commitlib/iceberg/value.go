@@ -18,9 +18,6 @@ func EncodeInt(v int32) []byte { return binary.LittleEndian.AppendUint32(nil, ui
 // EncodeLong writes a long, a time or a timestamp.
 func EncodeLong(v int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(v)) }
 
-// EncodeString writes a string.
-func EncodeString(v string) []byte { return []byte(v) }
-
 // EncodeBool writes a boolean.
 func EncodeBool(v bool) []byte {
 	if v {

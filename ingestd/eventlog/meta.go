@@ -24,15 +24,6 @@ func (l *Log) PutMeta(k string, v []byte) error {
 	return nil
 }
 
-// GetMeta returns a record; false if there is none.
-func (l *Log) GetMeta(k string) ([]byte, bool, error) {
-	v, ok, err := l.store.Get(kv.Meta, []byte(metaUser+k), nil)
-	if err != nil {
-		return nil, false, fmt.Errorf("read record %q: %w", k, err)
-	}
-	return v, ok, nil
-}
-
 // IterMeta calls fn for the records whose keys start with prefix, in order. fn may keep v and call the log.
 func (l *Log) IterMeta(prefix string, fn func(k string, v []byte) error) error {
 	type record struct {

@@ -94,8 +94,8 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Version, "version", c.Version, "print the version and exit")
 }
 
-// Parse reads flags and environment into a configuration over Default. environ is as os.Environ gives it. -help is flag.ErrHelp, and
-// its text Usage's.
+// Parse reads flags and environment into a configuration over Default. environ is as os.Environ gives it. -help
+// is flag.ErrHelp, and its text Usage's.
 func Parse(args, environ []string) (Config, error) {
 	c := Default()
 	fs := flag.NewFlagSet("ingestd", flag.ContinueOnError)

@@ -52,8 +52,8 @@ func checkDir(flagName, dir string) error {
 	return nil
 }
 
-// ensureDir makes a directory usable, or says what is wrong with it. The names of folders that it makes are durable when
-// it returns: RocksDB syncs what is in its folder, but not the folder's own name, and a power cut would take both.
+// ensureDir makes a directory usable, or says what is wrong with it. The names of folders that it makes are durable
+// when it returns: RocksDB syncs what is in its folder, but not the folder's own name, and a power cut would take both.
 func ensureDir(flagName, dir string, mode fs.FileMode) error {
 	if err := makeDurable(dir, mode); err != nil {
 		return fmt.Errorf("-%s: %w: name a directory that this user may write to", flagName, err)
@@ -65,9 +65,9 @@ func ensureDir(flagName, dir string, mode fs.FileMode) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// makeDurable makes dir, with that mode, and the parents that are missing, and syncs the folder that each new name is in. A
-// folder that is there already may have been made by a start that was killed before its sync, so it is synced too, where its
-// parent can be read.
+// makeDurable makes dir, with that mode, and the parents that are missing, and syncs the folder that each new name
+// is in. A folder that is there already may have been made by a start that was killed before its sync, so it is
+// synced too, where its parent can be read.
 func makeDurable(dir string, mode fs.FileMode) error {
 	parent := filepath.Dir(filepath.Clean(dir))
 	if info, err := os.Stat(dir); err == nil {

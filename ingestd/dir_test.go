@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Events are nobody else's: the log's folder is closed to other users, and with it RocksDB's files, whose mode RocksDB chooses. The
-// warehouse stays open to the engines that query it.
+// Events are nobody else's: the log's folder is closed to other users, and with it RocksDB's files, whose mode RocksDB
+// chooses. The warehouse stays open to the engines that query it.
 func TestOthersCannotReadTheLog(t *testing.T) {
 	cfg := Default()
 	cfg.Data = filepath.Join(t.TempDir(), "made", "data")

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// notFlags are variables with our prefix that set nothing here: they belong to tests and their tools, which may have them exported
-// where ingestd is started.
+// notFlags are variables with our prefix that set nothing here: they belong to tests and their tools, which may have
+// them exported where ingestd is started.
 var notFlags = []string{"FIRN_PHASE_FILE", "FIRN_PYTHON", "FIRN_SEED", "FIRN_SEEDS", "FIRN_SOAK", "FIRN_TEST_STORE", "FIRN_TIER"}
 
 func envName(flagName string) string {
 	return "FIRN_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
 }
 
-// setFromEnvironment sets the flags that the environment names, and returns all that is wrong with it. A FIRN_ variable that no flag
-// has is an error: its setting would be ignored in silence.
+// setFromEnvironment sets the flags that the environment names, and returns all that is wrong with it. A FIRN_ variable
+// that no flag has is an error: its setting would be ignored in silence.
 func setFromEnvironment(fs *flag.FlagSet, environ []string) (errs []error) {
 	names := map[string]*flag.Flag{}
 	fs.VisitAll(func(f *flag.Flag) { names[envName(f.Name)] = f })

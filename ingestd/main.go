@@ -1,8 +1,8 @@
 // Command ingestd takes events over HTTP, makes them durable, acks, and commits them to Apache Iceberg tables.
 //
 // This package reads the configuration, wires the parts, and orders their start and end; everything else lives in the
-// packages below. Start order is the order of need: log, store, catalog, tables, committer, shipping, HTTP. The end runs backwards:
-// HTTP first, so that what was accepted is acked; the log last.
+// packages below. Start order is the order of need: log, store, catalog, tables, committer, shipping, HTTP. The end
+// runs backwards: HTTP first, so that what was accepted is acked; the log last.
 package main
 
 import (
@@ -26,7 +26,8 @@ func main() {
 	os.Exit(command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags or environment.
+// command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags or
+// environment.
 func command(args, environ []string, stdout, stderr io.Writer) int {
 	cfg, err := Parse(args, environ)
 	switch {

@@ -12,8 +12,8 @@ import (
 	"firn/ingestd/kv/rocks"
 )
 
-// openRocks opens the store of the event log. A damaged one is refused, with what going on without the damaged part would cost;
-// where the operator has decided to (-salvage), that is logged and done.
+// openRocks opens the store of the event log. A damaged one is refused, with what going on without the damaged part
+// would cost; where the operator has decided to (-salvage), that is logged and done.
 func openRocks(dir string, salvage bool, lc eventlog.Config, logger *slog.Logger) (*rocks.Store, error) {
 	cfg := rocks.Default()
 	if salvage {

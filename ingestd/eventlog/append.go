@@ -44,11 +44,12 @@ type request struct {
 	done   chan struct{}
 }
 
-// keyWeight is what a key takes of a group beside its bytes: its record in the batch, its claim, and its place in the set of one request.
+// keyWeight is what a key takes of a group beside its bytes: its record in the batch, its claim,
+// and its place in the set of one request.
 const keyWeight = 160 // bytes
 
-// weight is what the request takes of MaxGroupBytes. Keys count apart from the block, where they compress: the group holds each about
-// three times.
+// weight is what the request takes of MaxGroupBytes. Keys count apart from the block, where they compress:
+// the group holds each about three times.
 func (r *request) weight() int {
 	n := len(r.block)
 	if r.keys != nil {
@@ -57,9 +58,10 @@ func (r *request) weight() int {
 	return n
 }
 
-// Append stores the batch's events behind all earlier ones of the table, all of them or none, and returns once they are
-// durable. Events whose idempotency key is known are not stored again. A *Refusal says that nothing was stored, and why; when ctx ends
-// while the append is with the writer the outcome is unknown, and a retry with idempotency keys finds out.
+// Append stores the batch's events behind all earlier ones of the table, all of them or none, and returns
+// once they are durable. Events whose idempotency key is known are not stored again. A *Refusal says that
+// nothing was stored, and why; when ctx ends while the append is with the writer the outcome is unknown, and
+// a retry with idempotency keys finds out.
 func (l *Log) Append(ctx context.Context, a Append) (Appended, error) {
 	if err := l.enter(); err != nil {
 		return Appended{}, err
@@ -119,8 +121,8 @@ func (l *Log) enter() error {
 	return nil
 }
 
-// refuseEarly spares an append that the writer would refuse from being encoded. The writer decides again, exactly; an append with
-// keys may be a retry that needs no room, so only the writer refuses it for want of that.
+// refuseEarly spares an append that the writer would refuse from being encoded. The writer decides again, exactly; an
+// append with keys may be a retry that needs no room, so only the writer refuses it for want of that.
 func (l *Log) refuseEarly(t Table, keyed bool) error {
 	if !l.hasRoom() {
 		return &Refusal{ErrDiskFull, retryDisk}

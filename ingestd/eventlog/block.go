@@ -14,8 +14,8 @@ import (
 )
 
 // A block is one append's events: a header that the writer patches, the compressed columns, and, where some rows were
-// duplicates, a bitmap of the rows that were dropped (encoding the rest again would cost the writer a decompression). FORMAT.md
-// has the layout; big endian.
+// duplicates, a bitmap of the rows that were dropped (encoding the rest again would cost the writer a decompression).
+// FORMAT.md has the layout; big endian.
 const (
 	blockVersion = 1
 
@@ -87,7 +87,8 @@ func encodeBlock(b *column.Batch, ingest int64) (block []byte, rawBytes int, err
 	return append(v, body...), len(raw), nil
 }
 
-// place completes a block where its place in the order is known. dropped has a bit for each row, nil when all rows are kept.
+// place completes a block where its place in the order is known. dropped has a bit for
+// each row, nil when all rows are kept.
 func place(v []byte, t Track, first Seq, dropped []uint64) []byte {
 	binary.BigEndian.PutUint32(v[offTrack:], uint32(t))
 	binary.BigEndian.PutUint64(v[offFirst:], uint64(first))

@@ -11,7 +11,8 @@ import (
 	"firn/ingestd/event"
 )
 
-// sample makes blocks of every shape: constant columns, nulls, keys, dropped rows, data that does and does not compress.
+// sample makes blocks of every shape: constant columns, nulls, keys, dropped rows,
+// data that does and does not compress.
 func sample(t testing.TB, rng *rand.Rand) (v []byte, want *column.Batch) {
 	t.Helper()
 	b := newBatch(event.Schema)

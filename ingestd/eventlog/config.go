@@ -11,11 +11,12 @@ import (
 
 // Config is what a Log is opened with. Default fills in everything but Schema.
 type Config struct {
-	// Schema names the columns that blocks are decoded into (event.Schema); a stored column that it lacks is left out, one
-	// that a block lacks is null.
+	// Schema names the columns that blocks are decoded into (event.Schema); a stored column that it lacks is left
+	// out, one that a block lacks is null.
 	Schema *iceberg.Schema
 
-	// MaxBytes bounds the disk that blocks take: live ones and what lies between them. When it is reached, appends get ErrFull.
+	// MaxBytes bounds the disk that blocks take: live ones and what lies between them. When
+	// it is reached, appends get ErrFull.
 	MaxBytes int64
 	// MaxTableBytes bounds one table's live blocks, over all logs: its share, so that a stuck table leaves room for the
 	// others. When it is reached, that table's appends get ErrTableFull.
@@ -23,7 +24,8 @@ type Config struct {
 	// MaxGroupBytes bounds one group commit, and with it the write batch and the memory that the writer holds. A single
 	// append may exceed it, alone in its group.
 	MaxGroupBytes int
-	// TailBytes bounds the recent blocks kept in memory, over all tables, so that cutting does not read back what was just written.
+	// TailBytes bounds the recent blocks kept in memory, over all tables, so that cutting does
+	// not read back what was just written.
 	TailBytes int64
 
 	// DedupWindow is how long an idempotency key is remembered, at least.
@@ -35,8 +37,8 @@ type Config struct {
 	FreeSpace func() (int64, error)
 	// ReserveBytes is the free space below which appends get ErrDiskFull, while reading, cutting and trimming go on.
 	ReserveBytes int64
-	// BallastPath names a file of BallastBytes that is held while there is room, and given up below the reserve, so that draining has
-	// room even where another program fills the volume. Empty: none.
+	// BallastPath names a file of BallastBytes that is held while there is room, and given up below the reserve, so
+	// that draining has room even where another program fills the volume. Empty: none.
 	BallastPath  string
 	BallastBytes int64
 

@@ -14,8 +14,8 @@ import (
 	"firn/perf/tier"
 )
 
-// oracle knows what must, may and must not be in the log. An event is unset until its append is tried, maybe while nobody
-// knows, set once it is acked; payloads are unique, so that an event that is there twice shows.
+// oracle knows what must, may and must not be in the log. An event is unset until its append is tried, maybe while
+// nobody knows, set once it is acked; payloads are unique, so that an event that is there twice shows.
 type oracle struct {
 	t      *testing.T
 	label  string
@@ -260,8 +260,8 @@ func checkDedup(t *testing.T, l *Log) {
 	}
 }
 
-// crashRun appends, cuts, commits, trims until write k fails, loses the power, starts again and checks; three times over, so
-// that what a recovery left is recovered too. It reports whether k was reached.
+// crashRun appends, cuts, commits, trims until write k fails, loses the power, starts again and checks; three times
+// over, so that what a recovery left is recovered too. It reports whether k was reached.
 func crashRun(t *testing.T, seed uint64, k int, fault kv.Fault) bool {
 	rng := rand.New(rand.NewPCG(seed, uint64(k)))
 	o := newOracle(t, fmt.Sprintf("seed %d, write %d, fault %d", seed, k, fault))
@@ -330,8 +330,8 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	}
 }
 
-// Many callers, a write that fails, a power cut: what was acked is there with its sequence, what was not is there once at most, and after
-// everyone has tried again with the same keys, everything is there once.
+// Many callers, a write that fails, a power cut: what was acked is there with its sequence, what was not is there once
+// at most, and after everyone has tried again with the same keys, everything is there once.
 func TestCrashUnderParallelAppends(t *testing.T) {
 	for seed := range uint64(tier.Pick(30, 300, 20000)) {
 		rng := rand.New(rand.NewPCG(seed, 0))

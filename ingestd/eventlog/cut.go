@@ -18,7 +18,8 @@ type Cut struct {
 	Request          []byte    // the encoded commit request, once its files are staged
 }
 
-// Cut records the decision to cut the next segment: c.First is the cut watermark + 1, c.Last at most the high watermark.
+// Cut records the decision to cut the next segment: c.First is the cut watermark + 1, c.Last at most the high
+// watermark.
 func (l *Log) Cut(t Track, c Cut) error {
 	tr, err := l.find(t)
 	if err != nil {
@@ -105,8 +106,8 @@ func afterCuts(t Track) []byte {
 	return append(trackKey(metaCut, t), bytes.Repeat([]byte{0xff}, 9)...)
 }
 
-// DropCuts forgets the segments that end at from or beyond it, so that what follows the others, or the committed watermark, is
-// cut anew.
+// DropCuts forgets the segments that end at from or beyond it, so that what follows the others, or
+// the committed watermark, is cut anew.
 func (l *Log) DropCuts(t Track, from Seq) error {
 	tr, err := l.find(t)
 	if err != nil {
@@ -144,9 +145,9 @@ func (l *Log) DropCuts(t Track, from Seq) error {
 	}})
 }
 
-// SetCommitted records a committed watermark that was read back from the table, durably, and forgets the segments that it
-// covers. It never goes back: ErrWatermarkBack. Beyond the high watermark the table counts events that this directory does
-// not hold: ErrWatermarkAhead. Nothing is recorded then.
+// SetCommitted records a committed watermark that was read back from the table, durably, and forgets the segments that
+// it covers. It never goes back: ErrWatermarkBack. Beyond the high watermark the table counts events that this
+// directory does not hold: ErrWatermarkAhead. Nothing is recorded then.
 func (l *Log) SetCommitted(t Track, mark Seq) error {
 	tr, err := l.find(t)
 	if err != nil {

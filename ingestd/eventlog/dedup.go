@@ -14,9 +14,9 @@ import (
 // result, DedupExpiry holds, by time, which keys each append brought. Both are written in the batch of the events
 // themselves, so a key is known if and only if its event is durable.
 //
-// A key in the group under way is claimed in memory; whoever repeats it is answered after the group's sync, with the first's
-// result. A key is forgotten once its window has passed; until then nothing pushes it out: when the budget is full,
-// appends that bring new keys are refused.
+// A key in the group under way is claimed in memory; whoever repeats it is answered after the group's sync, with the
+// first's result. A key is forgotten once its window has passed; until then nothing pushes it out: when the budget is
+// full, appends that bring new keys are refused.
 //
 // Bytes are counted exactly, keys and values of both families, and stored in the same batch.
 
@@ -169,7 +169,8 @@ func (w *writer) setDedup(n int64) {
 	w.batch.Put(kv.Meta, []byte(metaDedupBytes), binary.BigEndian.AppendUint64(nil, uint64(n)))
 }
 
-// Remembers reports whether idempotency keys are remembered: a later Trim has them to forget, even if nothing is appended until then.
+// Remembers reports whether idempotency keys are remembered: a later Trim has them to forget,
+// even if nothing is appended until then.
 func (l *Log) Remembers() bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
@@ -179,8 +180,8 @@ func (l *Log) Remembers() bool {
 // maxExpired is how many keys one change forgets, at about 5 µs each: appends wait behind it.
 const maxExpired = 1000
 
-// forget removes the keys whose window has passed, the oldest first; more says that there are others. It runs as a change, before
-// the appends of its group, which may bring such keys anew.
+// forget removes the keys whose window has passed, the oldest first; more says that there are others. It runs as a
+// change, before the appends of its group, which may bring such keys anew.
 func (w *writer) forget(now int64) (more bool, err error) {
 	before := now - w.l.cfg.DedupWindow.Milliseconds()
 	if before <= 0 {

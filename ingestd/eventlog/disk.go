@@ -18,12 +18,13 @@ const (
 	retryDedup = time.Minute      // keys expire one by one, over hours
 )
 
-// diskEvery is how often free space is read: statfs costs a microsecond, and a second of appends is far smaller than the reserve.
+// diskEvery is how often free space is read: statfs costs a microsecond, and a second of
+// appends is far smaller than the reserve.
 const diskEvery = 50 * time.Millisecond
 
-// disk watches the free space of the data volume. While there is room it holds a ballast file; below the reserve appends are
-// refused and the ballast is given up, so that what drains the log (cuts, watermarks, files that compaction writes) has room even
-// where another program has filled the volume. It is taken again before appends are.
+// disk watches the free space of the data volume. While there is room it holds a ballast file; below the reserve
+// appends are refused and the ballast is given up, so that what drains the log (cuts, watermarks, files that compaction
+// writes) has room even where another program has filled the volume. It is taken again before appends are.
 type disk struct {
 	mu      sync.Mutex // protects all below
 	checked time.Time
@@ -56,8 +57,8 @@ func (l *Log) hasRoom() bool {
 	return !l.lowDisk
 }
 
-// look reads the free space, takes or gives up the ballast, and reports whether the disk is low. Space that cannot be read
-// counts as room: a full disk is then met by the write itself.
+// look reads the free space, takes or gives up the ballast, and reports whether the disk is low. Space that cannot be
+// read counts as room: a full disk is then met by the write itself.
 func (d *disk) look(cfg Config) (low bool) {
 	free, err := cfg.FreeSpace()
 	if err != nil {

@@ -27,7 +27,8 @@ var (
 	// ErrWatermarkBack says that a committed watermark is lower than one that was read back before: someone restored,
 	// dropped or lowered the table's properties.
 	ErrWatermarkBack = errors.New("committed watermark went back")
-	// ErrWatermarkAhead says that the table counts events that this copy of the directory does not hold: it is an older copy.
+	// ErrWatermarkAhead says that the table counts events that this copy of the directory
+	// does not hold: it is an older copy.
 	ErrWatermarkAhead = errors.New("committed watermark is beyond the log's high watermark: this directory is an older copy")
 	// ErrCutConflict says that a cut does not follow the ones before it.
 	ErrCutConflict = errors.New("cut does not follow the segments cut before")

@@ -15,7 +15,8 @@ type measured struct {
 	next  int64 // ingest time of the event behind the range; 0: none yet
 }
 
-// after is the ingest time of the oldest event beyond mark. One that was appended since the range was measured is about as old as now.
+// after is the ingest time of the oldest event beyond mark. One that was appended since the
+// range was measured is about as old as now.
 func (m measured) after(mark, high Seq, clock func() time.Time) int64 {
 	return oldest(m.next, mark, high, clock)
 }
@@ -77,8 +78,8 @@ type Span struct {
 	Oldest      time.Time // ingest time of First
 }
 
-// Span measures from first on, which is at least the low watermark: as many whole blocks as have at most maxRaw raw bytes together,
-// at least one, none beyond the high watermark. A first beyond it gives the zero Span.
+// Span measures from first on, which is at least the low watermark: as many whole blocks as have at most maxRaw raw
+// bytes together, at least one, none beyond the high watermark. A first beyond it gives the zero Span.
 func (l *Log) Span(t Track, first Seq, maxRaw int64) (Span, error) {
 	tr, err := l.find(t)
 	if err != nil {

@@ -49,8 +49,8 @@ type trackID struct{ log, table uuid.UUID }
 // callers bounds the appends that wait for the writer in its queue, each with its block; more wait in front of it.
 const callers = 1024
 
-// Close refuses new appends, waits until those under way are durable and answered, and stops the writer. The store stays
-// open: it belongs to who opened it.
+// Close refuses new appends, waits until those under way are durable and answered, and stops the writer. The store
+// stays open: it belongs to who opened it.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -66,7 +66,8 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// Fatal delivers the error after which nothing is acked any more: exit non-zero, so that a restart replays what is durable.
+// Fatal delivers the error after which nothing is acked any more: exit non-zero, so
+// that a restart replays what is durable.
 func (l *Log) Fatal() <-chan error { return l.fatal }
 
 // Tracks lists every track that the directory holds, by log and then by table.
@@ -100,8 +101,8 @@ func (l *Log) Changed() <-chan struct{} {
 	return l.changed
 }
 
-// Refused returns the *Refusal that appends to any table meet right now, or the fatal error, or nil: for readiness. It calls the log
-// full a little before its bound, where only small appends still fit.
+// Refused returns the *Refusal that appends to any table meet right now, or the fatal error, or nil: for readiness. It
+// calls the log full a little before its bound, where only small appends still fit.
 func (l *Log) Refused() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

@@ -158,7 +158,8 @@ func TestGroupIsBounded(t *testing.T) {
 	}
 }
 
-// Keys take a group's room as blocks do: a thousand small ones compress to little, and are records of their own in the batch.
+// Keys take a group's room as blocks do: a thousand small ones compress to little, and
+// are records of their own in the batch.
 func TestGroupOfKeysIsBounded(t *testing.T) {
 	c := testConfig()
 	c.MaxGroupBytes = 32 << 10

@@ -13,17 +13,18 @@ import (
 	"firn/ingestd/kv"
 )
 
-// formatVersion is of everything in FORMAT.md. A directory of a newer one is refused: an older ingestd would drop what it
-// does not know.
+// formatVersion is of everything in FORMAT.md. A directory of a newer one is refused: an older
+// ingestd would drop what it does not know.
 const formatVersion = 1
 
-// ErrDamaged says that what the store holds contradicts itself, so that acked events may be missing. Nothing was changed.
+// ErrDamaged says that what the store holds contradicts itself, so that acked events may be missing. Nothing was
+// changed.
 var ErrDamaged = errors.New("event log is damaged: its records contradict each other, acked events may be missing; " +
 	"restore the data directory from a copy; or keep it aside and start with a new one, which gives up what is not committed")
 
-// Open reads a directory's state and verifies it: each track's index is contiguous from its low to its high watermark, its committed
-// watermark and its cuts lie within, its first and last blocks are there and decode. It takes about a second for a million
-// blocks. The log of this run is minted by its first append.
+// Open reads a directory's state and verifies it: each track's index is contiguous from its low to its high watermark,
+// its committed watermark and its cuts lie within, its first and last blocks are there and decode. It takes about a
+// second for a million blocks. The log of this run is minted by its first append.
 func Open(store kv.Store, cfg Config) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

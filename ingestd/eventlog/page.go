@@ -26,7 +26,8 @@ type Query struct {
 const (
 	MaxPageEvents = 10_000
 	MaxPageBytes  = 8 << 20
-	// pageScanBytes of blocks are looked through for one page: a filter that matches nothing must not read the whole log.
+	// pageScanBytes of blocks are looked through for one page: a filter that matches
+	// nothing must not read the whole log.
 	pageScanBytes = 64 << 20
 )
 

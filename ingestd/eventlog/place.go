@@ -88,8 +88,8 @@ func (w *writer) putBlock(e indexEntry, t Track, block []byte) {
 	w.head += int64(len(block))
 }
 
-// trackOf returns the table's track in the open log. The first append of a run mints the log, the first of a table its track;
-// both records go into the same batch as the append.
+// trackOf returns the table's track in the open log. The first append of a run mints the log, the first of a table its
+// track; both records go into the same batch as the append.
 func (w *writer) trackOf(table Table) (*track, error) {
 	if !w.open {
 		if err := w.mint(); err != nil {
@@ -134,8 +134,9 @@ func (l *Log) shareOf(table uuid.UUID) *share {
 	return s
 }
 
-// mint starts this run's log. Its id is greater than all in the directory, whatever the clock says: two runs never share
-// a log, so that a restored or copied directory cannot give a second event a sequence that the table already counts.
+// mint starts this run's log. Its id is greater than all in the directory, whatever the clock says:
+// two runs never share a log, so that a restored or copied directory cannot give a second event a
+// sequence that the table already counts.
 func (w *writer) mint() error {
 	if safeguard.Off(safeguard.LogPerRun) && w.newest != uuid.Nil {
 		w.log, w.open, w.durable = w.newest, true, true

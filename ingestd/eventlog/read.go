@@ -49,8 +49,9 @@ func (r *reader) release() {
 	}
 }
 
-// Read calls fn for the events [first, last] of a track, in order, a block or a part of one at a time. Both must lie between the low
-// and the high watermark; it returns ErrTrimmed when first does not, or no longer does. Its memory is that of one block.
+// Read calls fn for the events [first, last] of a track, in order, a block or a part of one at a time. Both
+// must lie between the low and the high watermark; it returns ErrTrimmed when first does not, or no longer
+// does. Its memory is that of one block.
 func (l *Log) Read(ctx context.Context, t Track, first, last Seq, fn func(Rows) error) error {
 	tr, err := l.find(t)
 	if err != nil {

@@ -6,10 +6,10 @@ import (
 	"firn/ingestd/kv"
 )
 
-// A table that is stuck keeps its blocks, and each of them the zone that it lies in, while the tables beside it come and go: a
-// few bytes could pin the whole disk bound. So when more than a quarter of the bound is pinned by dead bytes, the live
-// blocks of the sparsest zones are written again at the head, and their old zones become free. This costs writes only while
-// something is stuck, and never more than the dead bytes that it frees.
+// A table that is stuck keeps its blocks, and each of them the zone that it lies in, while the tables beside it come
+// and go: a few bytes could pin the whole disk bound. So when more than a quarter of the bound is pinned by dead bytes,
+// the live blocks of the sparsest zones are written again at the head, and their old zones become free. This costs
+// writes only while something is stuck, and never more than the dead bytes that it frees.
 const (
 	garbageDen  = 4 // start above MaxBytes / 4 …
 	restDen     = 8 // … and stop below MaxBytes / 8

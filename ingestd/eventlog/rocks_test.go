@@ -28,7 +28,8 @@ func openRocks(t testing.TB, dir string) *rocks.Store {
 	return s
 }
 
-// Many callers on the real store, with a process that vanishes: the directory is copied while it is open, as a kill leaves it.
+// Many callers on the real store, with a process that vanishes: the directory is copied
+// while it is open, as a kill leaves it.
 func TestRestartsOnRocksDB(t *testing.T) {
 	dir := t.TempDir()
 	acked := map[Track][]string{}

@@ -23,9 +23,10 @@ func (l Lost) String() string {
 	return fmt.Sprintf("table %s (log %v): events %d to %d", l.Table.Name, l.Log, l.First, l.Last)
 }
 
-// Loss compares two views of a damaged store (rocks.Inspect): what survives a salvage, and all that is still readable behind
-// the damage. It names the events that are known to be given up; the damaged record itself, where nothing readable
-// follows it, may hold more, of any table. Events that a table counts already are no loss, which only the table can tell.
+// Loss compares two views of a damaged store (rocks.Inspect): what survives a salvage, and all that is
+// still readable behind the damage. It names the events that are known to be given up; the damaged record
+// itself, where nothing readable follows it, may hold more, of any table. Events that a table counts
+// already are no loss, which only the table can tell.
 func Loss(survives, readable kv.Store) ([]Lost, error) {
 	before, err := highs(survives)
 	if err != nil {
@@ -54,8 +55,8 @@ type extent struct {
 	high  Seq
 }
 
-// highs reads the last event of each track without verifying anything else. A track whose record was in the damage keeps its number
-// for a name.
+// highs reads the last event of each track without verifying anything else. A track whose record was in
+// the damage keeps its number for a name.
 func highs(s kv.Store) (map[Track]extent, error) {
 	found := map[Track]extent{}
 	err := s.Iterate(kv.Meta, []byte(metaTrack), afterPrefix(metaTrack), false, func(k, v []byte) error {

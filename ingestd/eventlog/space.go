@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// space counts what blocks take on the disk. Positions only rise, blocks are never deleted one by one, and files are dropped
-// whole; so what counts is not the live bytes but the zones that have any: a zone is a stretch of positions about as long as a sorted
-// file. The map has an entry for zones with live blocks only, so its size is bounded by the disk bound, not by what went through.
-// Protected by Log.mu, changed by the writer alone.
+// space counts what blocks take on the disk. Positions only rise, blocks are never deleted one by one, and files are
+// dropped whole; so what counts is not the live bytes but the zones that have any: a zone is a stretch of positions
+// about as long as a sorted file. The map has an entry for zones with live blocks only, so its size is bounded by the
+// disk bound, not by what went through. Protected by Log.mu, changed by the writer alone.
 type space struct {
 	zoneBytes int64
 	head      int64 // the next position
@@ -24,7 +24,8 @@ type zone struct{ live, size int64 }
 // minZoneBytes keeps the count of zones in proportion where the disk bound is small.
 const minZoneBytes = 1 << 20
 
-// zonesInBound is how many zones the disk bound is divided into: enough that the partly dead ones at the edges don't matter.
+// zonesInBound is how many zones the disk bound is divided into: enough that the
+// partly dead ones at the edges don't matter.
 const zonesInBound = 256
 
 func newSpace(maxBytes, zoneBytes int64) space {
@@ -103,7 +104,8 @@ func (s *space) dead() [][2]int64 {
 	return gaps
 }
 
-// sparsest returns the zone, other than the one being filled, that has the least live bytes; false if there is none worth moving.
+// sparsest returns the zone, other than the one being filled, that has the least live
+// bytes; false if there is none worth moving.
 func (s *space) sparsest() (lo, hi int64, ok bool) {
 	head := s.head / s.zoneBytes
 	best := int64(-1)

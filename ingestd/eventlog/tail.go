@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// tail keeps the most recent blocks in memory, over all tracks, up to a number of bytes: what is cut soon after it came is
-// not read back from the disk. Blocks leave in the order in which they came, so a backlog takes no more memory than a trickle.
+// tail keeps the most recent blocks in memory, over all tracks, up to a number of bytes: what is cut soon
+// after it came is not read back from the disk. Blocks leave in the order in which they came, so a
+// backlog takes no more memory than a trickle.
 type tail struct {
 	mu    sync.Mutex // protects all below
 	max   int64

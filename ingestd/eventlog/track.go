@@ -54,8 +54,8 @@ type track struct {
 	table Table
 	share *share
 
-	// calls serialises the callers that change cuts and watermarks, so that what they read of the index stays true until the
-	// writer has applied their change.
+	// calls serialises the callers that change cuts and watermarks, so that what they read of the index stays true
+	// until the writer has applied their change.
 	calls sync.Mutex
 
 	// The writer's own.

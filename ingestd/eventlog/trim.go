@@ -8,22 +8,23 @@ import (
 	"firn/ingestd/kv"
 )
 
-// sweepEvery is how often files are dropped although nothing was trimmed: a file that was still in memory, or in level 0, the
-// time before has moved on since. Seconds do; the cost is one look at the list of files for each dead stretch.
+// sweepEvery is how often files are dropped although nothing was trimmed: a file that was still in memory, or in level
+// 0, the time before has moved on since. Seconds do; the cost is one look at the list of files for each dead stretch.
 const sweepEvery = 30 * time.Second
 
 const (
 	// maxTrimBlocks is how many blocks of a track one change trims; it bounds the memory of a trim after a long outage.
 	maxTrimBlocks = 4096
-	// When the zones with live blocks take this share of the disk bound, hot retention yields: it is a convenience for readers, and
-	// must not refuse a producer.
+	// When the zones with live blocks take this share of the disk bound, hot retention yields: it is a convenience for
+	// readers, and must not refuse a producer.
 	pressureNum, pressureDen = 3, 4
 )
 
 // Trim lets go of what the log need not keep, in this order, each step safe to be cut off by a crash:
 //
-//  1. Of each track, the blocks that are committed and older than the table's hot retention leave the index: one synced
-//     batch, in which the low watermark rises. THE COMMIT POINT. The committed watermark was synced before, by SetCommitted.
+//  1. Of each track, the blocks that are committed and older than the table's hot retention leave the
+//     index: one synced batch, in which the low watermark rises. THE COMMIT POINT. The committed watermark
+//     was synced before, by SetCommitted.
 //  2. Tracks of older logs that hold nothing and owe nothing are forgotten. The greatest log id of the directory stays.
 //  3. Idempotency keys whose window has passed are forgotten.
 //  4. Files that hold nothing but dead positions are dropped. A crash before leaves garbage that the next Trim drops.
@@ -106,8 +107,8 @@ func (l *Log) trimTrack(t *track, before int64) (trimmed bool, err error) {
 			apply: func(w *writer) error {
 				n := w.touch(t)
 				n.low, n.bytes = low, n.bytes-freed
-				// One by one: RocksDB's iterators look at every range deletion since the buffer was last written out, which took 1 ms
-				// after 4,000 of them; single ones cost 6 µs, however many.
+				// One by one: RocksDB's iterators look at every range deletion since the buffer was last written out,
+				// which took 1 ms after 4,000 of them; single ones cost 6 µs, however many.
 				for _, e := range gone {
 					w.key = indexKey(w.key[:0], t.id, e.first)
 					w.batch.Delete(kv.Index, w.key)

@@ -122,7 +122,8 @@ func TestBacklogIsRefusedAtItsBounds(t *testing.T) {
 	mustPut(t, l, "third", "there is room again")
 }
 
-// A stuck table must not pin what others are done with: its blocks move, everything stays readable, the others never wait.
+// A stuck table must not pin what others are done with: its blocks move, everything
+// stays readable, the others never wait.
 func TestStuckTableDoesNotPinTheLog(t *testing.T) {
 	c := testConfig()
 	m := kv.NewMem()

@@ -10,8 +10,8 @@ import (
 	"firn/ingestd/kv"
 )
 
-// writer is the goroutine that owns the order: doc.go has the protocol. Its fields, and the next of every track, belong to
-// it alone; what the group under way changes is copied to where readers look only after the sync, and thrown away
+// writer is the goroutine that owns the order: doc.go has the protocol. Its fields, and the next of every track, belong
+// to it alone; what the group under way changes is copied to where readers look only after the sync, and thrown away
 // when the store says that the write was not applied.
 type writer struct {
 	l     *Log
@@ -40,8 +40,8 @@ type writer struct {
 	key, value []byte // scratch
 }
 
-// change is any write but an append. apply runs in the writer: it checks against the tracks' next states, and adds to the batch.
-// publish, if not nil, runs under Log.mu once the change is durable.
+// change is any write but an append. apply runs in the writer: it checks against the tracks' next states, and adds to
+// the batch. publish, if not nil, runs under Log.mu once the change is durable.
 type change struct {
 	apply   func(w *writer) error
 	publish func()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// budget is the memory that request bodies may hold together. It never makes anyone wait: a request that gets nothing is
-// refused, gives back what it holds, and its producer retries; waiting requests would hold memory while they wait.
+// budget is the memory that request bodies may hold together. It never makes anyone wait: a request that gets nothing
+// is refused, gives back what it holds, and its producer retries; waiting requests would hold memory while they wait.
 type budget struct {
 	limit int64
 	held  atomic.Int64

@@ -2,11 +2,11 @@
 // status and stable code. API.md describes it for producers; a test holds code and description together.
 //
 // Invariants:
-//   - A reply of 200 to a POST of events follows the log's synced append, and means that all of the request is durable; any
-//     other reply means that the request as a whole was refused, except a 5xx or a lost connection after the
-//     append began, whose outcome the producer does not know (idempotency keys make its retry safe).
-//   - Memory is bounded by configuration: what request bodies hold, compressed and expanded, is taken from one budget as
-//     their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued.
+//   - A reply of 200 to a POST of events follows the log's synced append, and means that all of the request is durable;
+//     any other reply means that the request as a whole was refused, except a 5xx or a lost connection after the append
+//     began, whose outcome the producer does not know (idempotency keys make its retry safe).
+//   - Memory is bounded by configuration: what request bodies hold, compressed and expanded, is taken from one budget
+//     as their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued.
 //   - A slow, lying or malformed request costs its own connection only.
 //
 // All of API is safe for concurrent use.
@@ -94,11 +94,13 @@ type Config struct {
 	BodyTimeout time.Duration
 	BodyIdle    time.Duration
 
-	// CommitTimeout bounds how long POST /tables/{table}/commit waits, and a producer that asked for more than a durable ack.
+	// CommitTimeout bounds how long POST /tables/{table}/commit waits, and a producer that
+	// asked for more than a durable ack.
 	CommitTimeout time.Duration
 
-	// MaxReadEvents and MaxReadBytes bound one page of GET /tables/{table}; MaxReads how many are made at once.
-	// A client that takes longer than PageTimeout to read its page is cut off, since it holds the page and one of the reads.
+	// MaxReadEvents and MaxReadBytes bound one page of GET /tables/{table}; MaxReads how many are
+	// made at once. A client that takes longer than PageTimeout to read its page is cut off, since it
+	// holds the page and one of the reads.
 	MaxReadEvents int
 	MaxReadBytes  int
 	MaxReads      int
@@ -243,8 +245,8 @@ func (a *API) route(name string, m methods) http.Handler {
 			h, ok = m["GET"]
 		}
 		if r.ContentLength != 0 {
-			// net/http reads what a handler leaves of a body, to keep the connection usable: that is bounded from here on.
-			// Handlers that want the body set their own deadlines.
+			// net/http reads what a handler leaves of a body, to keep the connection usable: that is bounded from here
+			// on. Handlers that want the body set their own deadlines.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTimeout))
 		}
 		var err error

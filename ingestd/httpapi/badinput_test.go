@@ -32,7 +32,8 @@ func zstded(b []byte, o ...zstd.EOption) []byte {
 	return w.EncodeAll(b, nil)
 }
 
-// TestBadInput sends every kind of bad request: each is told what was wrong, where, and what to do, and nothing of it is stored.
+// TestBadInput sends every kind of bad request: each is told what was wrong, where, and
+// what to do, and nothing of it is stored.
 func TestBadInput(t *testing.T) {
 	s := newStack(t, options{config: func(c *Config) {
 		c.Limits.MaxBodyBytes, c.Limits.MaxEventBytes, c.Limits.MaxEvents, c.Limits.MaxDepth = 100_000, 1000, 5, 10
@@ -281,7 +282,8 @@ func TestHints(t *testing.T) {
 	f("GET", "/tables/x?log="+uuid.NewString(), "", "watermark")
 }
 
-// TestNearMisses refuses headers that would be ignored, and with them what their senders rely on; others are nobody's business.
+// TestNearMisses refuses headers that would be ignored, and with them what their senders
+// rely on; others are nobody's business.
 func TestNearMisses(t *testing.T) {
 	s := newStack(t, options{})
 	f := func(wrong, right string) {
@@ -316,7 +318,8 @@ func TestNoAutoCreate(t *testing.T) {
 	s.ok(s.do("POST", "/tables/events", "x"))
 }
 
-// TestBomb sends bodies that expand a thousandfold and more. They are refused, and what they cost is bounded by the configuration.
+// TestBomb sends bodies that expand a thousandfold and more. They are refused, and what they
+// cost is bounded by the configuration.
 func TestBomb(t *testing.T) {
 	const limit = 1 << 20
 	s := newStack(t, options{config: func(c *Config) {

@@ -23,8 +23,8 @@ var steps = [...]int{16 << 10, 128 << 10, 1 << 20, 4 << 20}
 
 var bufferPools [len(steps)]sync.Pool
 
-// lingerTimeout bounds how long a connection whose request was refused half-read may go on sending: long enough that a sender
-// on a slow line reads the reply before it meets a reset, short enough to hold nobody up.
+// lingerTimeout bounds how long a connection whose request was refused half-read may go on sending: long enough that a
+// sender on a slow line reads the reply before it meets a reset, short enough to hold nobody up.
 const lingerTimeout = time.Second
 
 // grow makes room for at least one more byte, up to limit bytes in all; it must not be called at the limit.

@@ -9,7 +9,8 @@ import (
 	"firn/ingestd/ship"
 )
 
-// Sources are the parts whose own counts /metrics shows; each is read at a scrape and not otherwise. A nil one is left out.
+// Sources are the parts whose own counts /metrics shows; each is read at a scrape and
+// not otherwise. A nil one is left out.
 type Sources struct {
 	Log     func() eventlog.Stats
 	Ship    func() ship.Stats

@@ -10,8 +10,8 @@ import (
 	"firn/ingestd/eventlog"
 )
 
-// A cursor is where the next page starts, opaque to clients: version, table, log, sequence and a checksum, so that one of another table, or one that
-// was cut short, is refused instead of reading from somewhere else.
+// A cursor is where the next page starts, opaque to clients: version, table, log, sequence and a checksum, so that one
+// of another table, or one that was cut short, is refused instead of reading from somewhere else.
 const (
 	cursorVersion = 1
 	cursorBytes   = 1 + 16 + 16 + 8 + 4

@@ -14,8 +14,8 @@ import (
 // expander holds one, so what all of them hold is one window a CPU.
 const maxWindow = 8 << 20
 
-// expander decompresses whole bodies. There is one a CPU, since the work is nothing but CPU: the body has arrived in full, so
-// nobody waits for a slow sender's expander.
+// expander decompresses whole bodies. There is one a CPU, since the work is nothing but CPU: the body has arrived in
+// full, so nobody waits for a slow sender's expander.
 type expander struct {
 	src  bytes.Reader
 	gzip gzip.Reader
@@ -57,8 +57,8 @@ func (e *expander) nextMember() error {
 	return nil
 }
 
-// expand decompresses src into dst and stops at the first byte beyond limit, however much more there would be. Several gzip members or
-// zstd frames in a row are one body, as their formats say.
+// expand decompresses src into dst and stops at the first byte beyond limit, however much more there would be. Several
+// gzip members or zstd frames in a row are one body, as their formats say.
 func (a *API) expand(dst *buffer, src []byte, encoding string, limit int) error {
 	e := <-a.expanders
 	defer func() { a.expanders <- e }()

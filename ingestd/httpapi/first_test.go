@@ -13,7 +13,8 @@ import (
 	"firn/ingestd/registry"
 )
 
-// TestRefusedFirstEvent refuses first events for all sorts of reasons: none may make the table, which the hint says how to make.
+// TestRefusedFirstEvent refuses first events for all sorts of reasons: none may make the
+// table, which the hint says how to make.
 func TestRefusedFirstEvent(t *testing.T) {
 	s := newStack(t, options{})
 	f := func(path, body, code string, headers ...string) {
@@ -49,7 +50,8 @@ func TestRefusedFirstEvent(t *testing.T) {
 	s.ok(s.do("POST", "/tables/events", "x", fmt.Sprintf("X-Timestamp-Ms: %d", time.Now().AddDate(-5, 0, 0).UnixMilli())))
 }
 
-// TestBinaryTableOfAnotherDaemon takes a first event here that only a binary table takes, for one that another daemon made.
+// TestBinaryTableOfAnotherDaemon takes a first event here that only a binary table
+// takes, for one that another daemon made.
 func TestBinaryTableOfAnotherDaemon(t *testing.T) {
 	cat := twin.New(twin.REST, objstore.NewMem("mem://warehouse"))
 	daemon := func() *stack {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// checks asks the daemon's surroundings whether they are there: each check at most once in checksAge, however often readiness is asked for,
-// and each bounded by checkTimeout.
+// checks asks the daemon's surroundings whether they are there: each check at most once in checksAge, however often
+// readiness is asked for, and each bounded by checkTimeout.
 type checks struct {
 	mu      sync.Mutex // held while checking: who comes meanwhile wants the same answer
 	at      time.Time
@@ -34,13 +34,14 @@ type reason struct {
 	Message string `json:"message"`
 }
 
-// getLive says that the process serves requests at all; it looks at nothing else, so that a restart is never the answer to a
-// store that is away.
+// getLive says that the process serves requests at all; it looks at nothing else, so that a restart is
+// never the answer to a store that is away.
 func (a *API) getLive(w http.ResponseWriter, _ *http.Request) error {
 	return reply(w, http.StatusOK, map[string]string{"status": "live"})
 }
 
-// getReady says whether events can be taken and will get into their tables. A stopped table is a warning: it costs its own senders only.
+// getReady says whether events can be taken and will get into their tables. A stopped table is a
+// warning: it costs its own senders only.
 func (a *API) getReady(w http.ResponseWriter, r *http.Request) error {
 	out := struct {
 		Status   string   `json:"status"` // ready, degraded (ready, but look at the warnings) or unready

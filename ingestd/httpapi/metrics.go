@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics are the counters of the HTTP interface, in a registry that other parts add theirs to. Labels take values from this
-// package's tables only, never from a request, so that no client can make a time series.
+// Metrics are the counters of the HTTP interface, in a registry that other parts add theirs to. Labels take values from
+// this package's tables only, never from a request, so that no client can make a time series.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec

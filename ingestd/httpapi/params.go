@@ -21,8 +21,8 @@ func header(r *http.Request, name string) (string, bool, error) {
 	return v[0], true, nil
 }
 
-// nearMisses are the names, in net/http's spelling, that producers send for one of our headers by mistake. Other unknown headers are
-// nobody's business here: clients and proxies add their own.
+// nearMisses are the names, in net/http's spelling, that producers send for one of our headers by mistake. Other
+// unknown headers are nobody's business here: clients and proxies add their own.
 var nearMisses = func() map[string]string {
 	m := map[string]string{}
 	for right, wrong := range map[string][]string{
@@ -47,8 +47,8 @@ func misspelt(r *http.Request) error {
 	return nil
 }
 
-// query returns the query parameters, of which only the named ones are known, each at most once. One that is misspelt must
-// not be ignored in silence.
+// query returns the query parameters, of which only the named ones are known, each at most once. One that is
+// misspelt must not be ignored in silence.
 func query(r *http.Request, known ...string) (url.Values, error) {
 	if r.URL.RawQuery == "" {
 		return nil, nil

@@ -98,8 +98,9 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	return nil
 }
 
-// store reads, decodes and appends. Whatever is wrong with the request is found before the append; nothing of it is stored
-// then, and no table is made for it. Body and batch are given back when it returns, however long the reply takes.
+// store reads, decodes and appends. Whatever is wrong with the request is found before the append;
+// nothing of it is stored then, and no table is made for it. Body and batch are given back when it
+// returns, however long the reply takes.
 func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *registry.Table, res eventlog.Appended, err error) {
 	received := a.Now()
 	name := r.PathValue("table")
@@ -165,8 +166,9 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 	return t, res, err
 }
 
-// first returns the table of an event for a name that is not known here. A first event makes its table, so it must be good before:
-// as the table will be made, by the default settings. What only a binary table takes makes none, but another daemon may have made one.
+// first returns the table of an event for a name that is not known here. A first event makes its table, so it must
+// be good before: as the table will be made, by the default settings. What only a binary table takes makes none,
+// but another daemon may have made one.
 func (a *API) first(ctx context.Context, name string, received time.Time, fill func(binary bool, minTime, maxTime int64) error) (*registry.Table, error) {
 	fresh := &registry.Table{Settings: a.Registry.Defaults()}
 	minTime, maxTime := fresh.Window(received)

@@ -27,7 +27,8 @@ func reply(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// appendJSONString appends s as a JSON string. What is not UTF-8 becomes U+FFFD: stored text is UTF-8, so that concerns what an error repeats.
+// appendJSONString appends s as a JSON string. What is not UTF-8 becomes U+FFFD: stored text is UTF-8,
+// so that concerns what an error repeats.
 func appendJSONString[S string | []byte](dst []byte, s S) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -51,8 +51,8 @@ func (s *Server) Serve(l net.Listener) error {
 
 var errStopping = errors.New("the daemon is stopping")
 
-// waiting bounds how long a handler waits for a commit: CommitTimeout, or until the server stops. A commit may be a cut interval away,
-// longer than a stop may take, and the next start makes it.
+// waiting bounds how long a handler waits for a commit: CommitTimeout, or until the server stops. A commit may be a cut
+// interval away, longer than a stop may take, and the next start makes it.
 func (a *API) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(a.stopping, func() { end(errStopping) })
@@ -76,8 +76,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// limitedListener bounds open connections. What comes beyond is accepted, told so and closed: left in the kernel's queue it
-// would wait without knowing why.
+// limitedListener bounds open connections. What comes beyond is accepted, told so and closed: left in the kernel's
+// queue it would wait without knowing why.
 type limitedListener struct {
 	net.Listener
 	most    int64

@@ -41,8 +41,8 @@ func into[T any](field func(*registry.Settings) *T) func(*registry.Settings, []b
 	}
 }
 
-// settingsChange reads a PUT's body into the change that it asks for: what it leaves out stays as it is. It is as strict as the bulk
-// envelope: no unknown member, none twice.
+// settingsChange reads a PUT's body into the change that it asks for: what it leaves out stays as it is. It is as
+// strict as the bulk envelope: no unknown member, none twice.
 func settingsChange(body []byte) (registry.Change, error) {
 	var members []member
 	if len(body) > 0 {

@@ -10,8 +10,9 @@ import (
 	"firn/ingestd/ship"
 )
 
-// stops remembers which tables cannot be shipped until an operator acts, so that their senders are refused before they fill the
-// table's share of the log. Shipping is asked at most once in stopsAge, by whichever request comes then; all others read a pointer.
+// stops remembers which tables cannot be shipped until an operator acts, so that their senders are refused
+// before they fill the table's share of the log. Shipping is asked at most once in stopsAge, by whichever
+// request comes then; all others read a pointer.
 type stops struct {
 	next   atomic.Int64 // when to ask again, in nanoseconds since the epoch
 	tables atomic.Pointer[map[uuid.UUID]*ship.Stop]

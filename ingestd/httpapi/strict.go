@@ -19,8 +19,8 @@ type member struct {
 	at      int    // where the value begins in the body
 }
 
-// membersOf checks that body is one JSON object whose members are settings, exactly so written, each at most once: encoding/json alone
-// ignores case and takes the last of two.
+// membersOf checks that body is one JSON object whose members are settings, exactly so written, each at most once:
+// encoding/json alone ignores case and takes the last of two.
 func membersOf(body []byte) ([]member, error) {
 	if at := bytes.IndexFunc(body, func(r rune) bool { return r == utf8.RuneError }); !utf8.Valid(body) {
 		return nil, &fault{code: event.CodeInvalidUTF8, record: -1, byte: at, message: "the settings are not valid UTF-8", hint: "send UTF-8"}

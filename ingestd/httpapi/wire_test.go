@@ -114,7 +114,8 @@ func TestChunkedTooLarge(t *testing.T) {
 	gone(t, c)
 }
 
-// TestSlowSenders pauses, trickles, and stalls in the header: each loses its own connection, and others are served meanwhile.
+// TestSlowSenders pauses, trickles, and stalls in the header: each loses its own
+// connection, and others are served meanwhile.
 func TestSlowSenders(t *testing.T) {
 	s := newStack(t, options{config: func(c *Config) { c.BodyIdle, c.BodyTimeout = 150*time.Millisecond, 400*time.Millisecond }})
 
@@ -164,8 +165,8 @@ func TestSlowSenders(t *testing.T) {
 	}
 }
 
-// TestSlowAppend makes an append outlast the deadlines of the body: they must be gone by then, or net/http would take them for
-// a client that left.
+// TestSlowAppend makes an append outlast the deadlines of the body: they must be gone by then, or net/http
+// would take them for a client that left.
 func TestSlowAppend(t *testing.T) {
 	slow := &slowLog{delay: 300 * time.Millisecond}
 	s := newStack(t, options{
@@ -178,7 +179,8 @@ func TestSlowAppend(t *testing.T) {
 	}
 }
 
-// TestAnnouncedIsNotHeld has many connections announce large bodies and send nothing: they hold no memory of the budget, so others are served.
+// TestAnnouncedIsNotHeld has many connections announce large bodies and send nothing: they hold no
+// memory of the budget, so others are served.
 func TestAnnouncedIsNotHeld(t *testing.T) {
 	const limit = 1 << 20
 	s := newStack(t, options{config: func(c *Config) {
@@ -212,8 +214,8 @@ func TestAnnouncedIsNotHeld(t *testing.T) {
 	s.ok(s.do("POST", "/tables/events", half))
 }
 
-// TestOverload posts far more at once than the budget holds: each request is acked or shed, what is stored is what was acked, and
-// the budget is never exceeded.
+// TestOverload posts far more at once than the budget holds: each request is acked or shed, what is stored is what was
+// acked, and the budget is never exceeded.
 func TestOverload(t *testing.T) {
 	const limit = 256 << 10
 	s := newStack(t, options{config: func(c *Config) {
@@ -262,8 +264,8 @@ func TestOverload(t *testing.T) {
 	t.Logf("%d acked, %d shed, most held %d of %d", acked.Load(), shed.Load(), most, 4*limit)
 }
 
-// TestSlowReader asks for a page and does not read it: it is cut off, and gives back what it held. A connection that did
-// read its page is good for later requests.
+// TestSlowReader asks for a page and does not read it: it is cut off, and gives back what it held. A connection that
+// did read its page is good for later requests.
 func TestSlowReader(t *testing.T) {
 	s := newStack(t, options{config: func(c *Config) { c.PageTimeout = 100 * time.Millisecond }})
 	kept := s.dial()

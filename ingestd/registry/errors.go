@@ -23,7 +23,8 @@ func tooManyError(limit int) error {
 	return fmt.Errorf("%w: this daemon takes events for at most %d; send to a known table, or raise the bound", ErrTooManyTables, limit)
 }
 
-// RejectedError says that the catalog will never take the table, or that the table there is not one that Firn can write.
+// RejectedError says that the catalog will never take the table, or that the table
+// there is not one that Firn can write.
 type RejectedError struct {
 	Table  string
 	Reason string

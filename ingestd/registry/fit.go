@@ -12,9 +12,9 @@ import (
 
 // fit derives what data files are written with from a loaded table, or says why Firn cannot write it.
 //
-// One schema version must consist of the event columns by id, name and type: files are written with it. The current schema may have
-// evolved from there as Iceberg allows: columns added (optional ones, which readers fill with nulls), renamed or widened; but an event
-// column that is gone, or is another one after CREATE OR REPLACE, would lose data.
+// One schema version must consist of the event columns by id, name and type: files are written with it. The current
+// schema may have evolved from there as Iceberg allows: columns added (optional ones, which readers fill with nulls),
+// renamed or widened; but an event column that is gone, or is another one after CREATE OR REPLACE, would lose data.
 func fit(ct *catalog.Table) (*Table, error) {
 	m := ct.Metadata
 	if _, err := commitlib.ParseWatermarks(m.Properties); err != nil {

@@ -44,7 +44,8 @@ func writeRecord(meta Meta, t *Table) error {
 	return nil
 }
 
-// readRecords returns the tables known from earlier runs. Tables that no Put described take the daemon's present defaults.
+// readRecords returns the tables known from earlier runs. Tables that no Put
+// described take the daemon's present defaults.
 func readRecords(meta Meta, cfg Config) (map[string]*Table, error) {
 	tables := map[string]*Table{}
 	err := meta.IterMeta(recordPrefix, func(key string, value []byte) error {

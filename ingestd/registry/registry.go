@@ -2,15 +2,16 @@
 // settings.
 //
 // Invariants:
-//   - A table is durable in the log's directory before anyone can append to it, so that a restart needs no catalog to go
-//     on acking and every track of the log has a known table.
-//   - A table is published only after the catalog showed that Firn can write it: marker, columns by id, name and type, and
-//     a partition spec made of transforms that Firn computes.
-//   - Payload kind and partitioning are the table's own; they never change here. A table made anew (another UUID) is adopted
-//     only on an operator's word: Put or Reload.
+//   - A table is durable in the log's directory before anyone can append to it, so that a restart needs no catalog to
+//     go on acking and every track of the log has a known table.
+//   - A table is published only after the catalog showed that Firn can write it: marker, columns by id, name and type,
+//     and a partition spec made of transforms that Firn computes.
+//   - Payload kind and partitioning are the table's own; they never change here. A table made anew (another UUID) is
+//     adopted only on an operator's word: Put or Reload.
 //   - Reads are lock-free; a *Table is immutable and may be kept.
 //
-// httpapi calls it for each request (Ensure) and for settings; ship reads it and reloads a table on the operator's behalf.
+// httpapi calls it for each request (Ensure) and for settings; ship reads it and
+// reloads a table on the operator's behalf.
 package registry
 
 import (
@@ -219,13 +220,13 @@ func (r *Registry) forgetOldRefusalsLocked() {
 	maps.DeleteFunc(r.refusals, func(_ lookupKey, ref refusal) bool { return !now.Before(ref.until) })
 }
 
-// Put makes a table, or changes a known one; it is idempotent. It always asks the catalog, so it also adopts a table that was
-// made anew, and it takes up ingest again after Delete. created says whether this call made the table.
+// Put makes a table, or changes a known one; it is idempotent. It always asks the catalog, so it also adopts a table
+// that was made anew, and it takes up ingest again after Delete. created says whether this call made the table.
 //
-// change edits the table's settings, or the daemon's defaults where it is not known here: what it leaves alone stays
-// as it is. Changeable later: cut interval, hot retention, event-time window, target file size. Payload kind and partitioning are the
-// table's own: *ContradictionError where change wants others. Other errors: as Ensure's, ErrBadSettings, and change's own.
-// change may run more than once.
+// change edits the table's settings, or the daemon's defaults where it is not known here: what it leaves alone stays as
+// it is. Changeable later: cut interval, hot retention, event-time window, target file size. Payload kind and
+// partitioning are the table's own: *ContradictionError where change wants others. Other errors: as Ensure's,
+// ErrBadSettings, and change's own. change may run more than once.
 func (r *Registry) Put(ctx context.Context, name string, change Change) (t *Table, created bool, err error) {
 	if err := CheckName(name); err != nil {
 		return nil, false, err

@@ -281,7 +281,8 @@ func TestCatalogDownIsLogged(t *testing.T) {
 	f(2)
 }
 
-// The catalog is down: waiting is bounded, a producer that retries does not reach it each time, and its return is noticed soon.
+// The catalog is down: waiting is bounded, a producer that retries does not reach it each
+// time, and its return is noticed soon.
 func TestCatalogDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
@@ -389,7 +390,8 @@ func exactly(want Settings) Change {
 	return func(s *Settings) error { *s = want; return nil }
 }
 
-// What a Put leaves out stays as it is: over a restart, after Delete, and on tables that others made or that are made anew.
+// What a Put leaves out stays as it is: over a restart, after Delete, and on tables
+// that others made or that are made anew.
 func TestPutChangesOnlyWhatItNames(t *testing.T) {
 	r := newRig(t)
 	reg := r.open()

@@ -10,12 +10,12 @@ import (
 	"firn/commitlib/iceberg"
 )
 
-// Verify checks that a state just loaded is still the table that events were acked for and that Firn can write it, and returns what new
-// data files are to be written with. Where another engine removed the schema version or the spec that were in use, the table's newer
-// ones are taken up. ship calls it for each state it has not seen.
+// Verify checks that a state just loaded is still the table that events were acked for and that Firn can write it, and
+// returns what new data files are to be written with. Where another engine removed the schema version or the spec that
+// were in use, the table's newer ones are taken up. ship calls it for each state it has not seen.
 //
-// Errors: ErrReplaced where the name now belongs to another table; *RejectedError where the columns, the partitioning or the
-// marker no longer fit.
+// Errors: ErrReplaced where the name now belongs to another table; *RejectedError where the columns, the
+// partitioning or the marker no longer fit.
 func (r *Registry) Verify(name string, table uuid.UUID, ct *catalog.Table) (*Table, error) {
 	if ct.Metadata.TableUUID != table {
 		return nil, fmt.Errorf("%w: %s has UUID %s, and these events were acked for %s", ErrReplaced, name, ct.Metadata.TableUUID, table)

@@ -26,8 +26,9 @@ type Deps struct {
 
 // Config bounds a Shipper. Start from DefaultConfig.
 type Config struct {
-	// MaxSegmentBytes is how many raw bytes of events make a segment. Memory for shipping is at most about EncodeWorkers ×
-	// (4 × MaxSegmentBytes + 4 kB × data files): the columns, which grow by doubling, the files on their way, and their statistics.
+	// MaxSegmentBytes is how many raw bytes of events make a segment. Memory for shipping is at most about
+	// EncodeWorkers × (4 × MaxSegmentBytes + 4 kB × data files): the columns, which grow by doubling, the files
+	// on their way, and their statistics.
 	MaxSegmentBytes int64
 	MaxFiles        int // data files of a segment; one with more partitions is cut smaller, as a queue's largest message demands
 	EncodeWorkers   int // segments in memory at once, over all tables
@@ -42,7 +43,8 @@ type Config struct {
 	ResendAfter time.Duration
 	ResendMax   time.Duration
 
-	// The watermark is read back when the queue reports a commit, and every PollMin growing to PollMax while requests are in flight.
+	// The watermark is read back when the queue reports a commit, and every PollMin growing to
+	// PollMax while requests are in flight.
 	PollMin time.Duration
 	PollMax time.Duration
 
@@ -53,19 +55,20 @@ type Config struct {
 	// CallTimeout bounds each call to the store, the catalog and the queue.
 	CallTimeout time.Duration
 
-	// VerifyAfter is the age from which a staged segment is verified before it is requested: the committer drops what was staged
-	// more than commitlib.MaxStagedAge ago.
+	// VerifyAfter is the age from which a staged segment is verified before it is requested: the committer drops what
+	// was staged more than commitlib.MaxStagedAge ago.
 	VerifyAfter time.Duration
 
 	// RecheckStopped is how often the reason of a stop is looked at again.
 	RecheckStopped time.Duration
 
-	// TrimEvery is the least time between two trims of the log while commits go on, and TrimIdle while only hot retention and the
-	// window of idempotency keys pass.
+	// TrimEvery is the least time between two trims of the log while commits go on, and TrimIdle while only hot
+	// retention and the window of idempotency keys pass.
 	TrimEvery time.Duration
 	TrimIdle  time.Duration
 
-	// TableCacheBytes bounds the table metadata kept loaded, by estimate; a table that is not kept is loaded whole for each read-back.
+	// TableCacheBytes bounds the table metadata kept loaded, by estimate; a table that is not kept
+	// is loaded whole for each read-back.
 	TableCacheBytes int64
 
 	Encoder datafile.Config

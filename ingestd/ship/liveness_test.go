@@ -14,8 +14,8 @@ import (
 	"firn/ingestd/kv"
 )
 
-// Idempotency keys are forgotten once their window has passed, also where nothing else happens: a full budget refuses every
-// event with a new key, so nothing else will happen.
+// Idempotency keys are forgotten once their window has passed, also where nothing else happens: a full budget refuses
+// every event with a new key, so nothing else will happen.
 func TestKeysAreForgottenWhileIdle(t *testing.T) {
 	bubble(t, func(w *world) {
 		t := w.T
@@ -51,7 +51,8 @@ func TestKeysAreForgottenWhileIdle(t *testing.T) {
 	})
 }
 
-// A table whose turn at the encoder came and that did not need it passes it on: the tables behind it must not wait for ever.
+// A table whose turn at the encoder came and that did not need it passes it on: the
+// tables behind it must not wait for ever.
 func TestAnUnusedEncoderIsPassedOn(t *testing.T) {
 	bubble(t, func(w *world) {
 		t := w.T

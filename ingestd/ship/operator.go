@@ -21,10 +21,11 @@ var (
 	ErrCountDiffers = errors.New("number of uncommitted events differs")
 )
 
-// Resume is the operator's word that the cause of a table's stops was put right: everything is looked at again at once, and what
-// is still wrong stops it again. It takes up the table as the catalog has it, removes a committer's rejection note, forgets cuts that were
-// not committed (they are made anew by the table's present schema), and, where the table counts more of an older log than this copy
-// of the directory ever had, takes the table's count: all that this copy holds of that log is in it.
+// Resume is the operator's word that the cause of a table's stops was put right: everything is looked at again at
+// once, and what is still wrong stops it again. It takes up the table as the catalog has it, removes a committer's
+// rejection note, forgets cuts that were not committed (they are made anew by the table's present schema), and, where
+// the table counts more of an older log than this copy of the directory ever had, takes the table's count: all that
+// this copy holds of that log is in it.
 func (s *Shipper) Resume(ctx context.Context, table string) error {
 	stopped := s.takeStopped(table)
 	if len(stopped) == 0 {
@@ -76,9 +77,10 @@ func (s *Shipper) resume(ctx context.Context, t *track) error {
 	return nil
 }
 
-// Discard gives up what a log holds uncommitted of a table: those events will never be in it. It is for a table that is gone for good.
-// count must be their exact number, as Status shows it. The track must be stopped, and take no new events any more: its log is an older one, or
-// its table was replaced; else the events that follow would wait for ever behind the ones given up.
+// Discard gives up what a log holds uncommitted of a table: those events will never be in it. It is for a table
+// that is gone for good. count must be their exact number, as Status shows it. The track must be stopped, and take
+// no new events any more: its log is an older one, or its table was replaced; else the events that follow would
+// wait for ever behind the ones given up.
 func (s *Shipper) Discard(table string, log uuid.UUID, count uint64) error {
 	known, isKnown := s.Registry.Get(table)
 	stopped := s.takeStopped(table)

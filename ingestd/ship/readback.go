@@ -44,7 +44,8 @@ func (s *Shipper) acked(ctx context.Context, t *track, fresh bool) (eventlog.Seq
 	return w, s.Log.SetCommitted(t.id, w)
 }
 
-// suspicious reports whether an error says that the table is not what it was, rather than that something is unreachable.
+// suspicious reports whether an error says that the table is not what it was, rather than that something is
+// unreachable.
 func suspicious(err error) bool {
 	var stop *Stop
 	return errors.As(stopped(err), &stop)
@@ -57,7 +58,8 @@ func (s *Shipper) slide(t *track, w eventlog.Seq, moved bool) error {
 		t.segs = append(t.segs[:0], t.segs[1:]...)
 	}
 	if len(t.segs) > 0 && t.segs[0].First != w+1 {
-		// Somebody who shares this log's past cut it otherwise: the rest is cut anew. Our requests in flight will be dropped.
+		// Somebody who shares this log's past cut it otherwise: the rest is cut anew. Our
+		// requests in flight will be dropped.
 		if err := s.Log.DropCuts(t.id, w+1); err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 	"firn/ingestd/eventlog"
 )
 
-// rows turns a segment's events into rows of its table, reusing its memory from segment to segment. The columns of the table that the
-// log does not store are derived from the events' place in it: log, sequence and ingest time.
+// rows turns a segment's events into rows of its table, reusing its memory from segment to segment. The columns of the
+// table that the log does not store are derived from the events' place in it: log, sequence and ingest time.
 type rows struct {
 	schema *iceberg.Schema
 	batch  *column.Batch

@@ -101,8 +101,8 @@ func (s *Shipper) takeLocked(now time.Time) *track {
 	return t
 }
 
-// Run ships until ctx ends or the log breaks, whose error it returns; the turns under way then are finished or given up first.
-// Close the log next, which ends a trim under way.
+// Run ships until ctx ends or the log breaks, whose error it returns; the turns under way then are finished or given up
+// first. Close the log next, which ends a trim under way.
 func (s *Shipper) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.turns.Wait()
@@ -167,8 +167,8 @@ func (s *Shipper) dispatch(ctx context.Context, now time.Time) time.Time {
 	return next
 }
 
-// Step looks at the log, serves each track that is due one turn, and trims if that is due, all before it returns. It reports how many turns
-// there were. Run does the same continuously; use one or the other.
+// Step looks at the log, serves each track that is due one turn, and trims if that is due, all before it returns. It
+// reports how many turns there were. Run does the same continuously; use one or the other.
 func (s *Shipper) Step(ctx context.Context) (turns int, err error) {
 	now := time.Now()
 	s.mu.Lock()

@@ -54,8 +54,8 @@ func (s *Shipper) send(ctx context.Context, t *track, seg *segment, body []byte)
 	return nil
 }
 
-// resend sends the first request in flight again after a time-out, and it alone: if the others were lost too, it is the one
-// whose commit shows it; if nobody listens, one message in a while is enough.
+// resend sends the first request in flight again after a time-out, and it alone: if the others were lost too, it is the
+// one whose commit shows it; if nobody listens, one message in a while is enough.
 func (s *Shipper) resend(ctx context.Context, t *track) error {
 	t.epoch++
 	t.stalled++
@@ -80,9 +80,9 @@ func (s *Shipper) recorded(t *track, seg *segment) ([]byte, error) {
 	return nil, fmt.Errorf("log lost the recorded request of events %d to %d: restart the daemon, which stages them again", seg.First, seg.Last)
 }
 
-// verify looks whether all files of a segment staged long ago are still there, and states a new staging time then, durably. Where one is
-// missing, or so old that somebody may be about to remove it, the segment is to be staged again under new names; nil is returned, and
-// the segment is unsent.
+// verify looks whether all files of a segment staged long ago are still there, and states a new staging time then,
+// durably. Where one is missing, or so old that somebody may be about to remove it, the segment is to be staged again
+// under new names; nil is returned, and the segment is unsent.
 func (s *Shipper) verify(ctx context.Context, t *track, seg *segment, body []byte) ([]byte, error) {
 	req, err := commitlib.Decode(body)
 	if err != nil {
@@ -106,8 +106,9 @@ func (s *Shipper) verify(ctx context.Context, t *track, seg *segment, body []byt
 	return body, s.record(t, seg, body)
 }
 
-// outlived reports whether a staged object is too old to be named by a request: others remove what no snapshot names after three days
-// (Spark and S3 Tables by default). A request that names it is applied within commitlib.MaxStagedAge, so it is two days old at most then.
+// outlived reports whether a staged object is too old to be named by a request: others remove what no snapshot names
+// after three days (Spark and S3 Tables by default). A request that names it is applied within
+// commitlib.MaxStagedAge, so it is two days old at most then.
 func outlived(info objstore.Info) bool { return time.Since(info.Modified) > commitlib.MaxStagedAge }
 
 // anyGone reports whether a file of the request is not there, has another size, or has outlived its time.

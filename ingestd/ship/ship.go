@@ -28,28 +28,29 @@ import (
 //
 // # The protocol, one track
 //
-// A track is the events of one log for one table. It is served in turns, at most one at a time; a turn does what is due and
-// returns. The table is the receiver of a sliding window:
+// A track is the events of one log for one table. It is served in turns, at most one at a time; a turn does what is due
+// and returns. The table is the receiver of a sliding window:
 //
-//  1. Cut. When pending events reach MaxSegmentBytes, or the oldest is as old as the table's cut interval, or somebody asks,
-//     the log records segment [first, last] with schema and spec, durably. first is the last cut + 1.
-//  2. Stage. The segment is read from the log, split by partition, and each file encoded and created exclusively under
-//     <table>/data/<partition>/<log>-<first>-<last>-<k>.parquet. Then the log records the encoded commit request and the time.
+//  1. Cut. When pending events reach MaxSegmentBytes, or the oldest is as old as the table's cut interval, or somebody
+//     asks, the log records segment [first, last] with schema and spec, durably. first is the last cut + 1.
+//  2. Stage. The segment is read from the log, split by partition, and each file encoded and created
+//     exclusively under <table>/data/<partition>/<log>-<first>-<last>-<k>.parquet. Then the log records the
+//     encoded commit request and the time.
 //  3. Request. The message goes to the queue under a new id. At most Window segments are between steps 1 and 5.
-//  4. The committer makes a snapshot current and moves the table's watermark in the same swap: THE COMMIT POINT. It is not
-//     in this process, and its outcome is learned only in step 5.
-//  5. Read back. The table is loaded (a conditional GET), its watermark for this log goes into the log, durably, and only
-//     then may the log trim what it covers.
+//  4. The committer makes a snapshot current and moves the table's watermark in the same swap: THE COMMIT POINT. It is
+//     not in this process, and its outcome is learned only in step 5.
+//  5. Read back. The table is loaded (a conditional GET), its watermark for this log goes into the log, durably, and
+//     only then may the log trim what it covers.
 //
-// A crash after 1 leaves a cut: it is staged again, from the same events to the same names; a file that is there already with
-// equal bytes is taken as it is. After 2, or with the message lost: the recorded request is sent (again). After 4: the read-back
-// finds the watermark moved. So a restart knows nothing but the log's cuts, reads the watermark back first, and goes on with
-// the step that each cut is at: there is no other recovery.
+// A crash after 1 leaves a cut: it is staged again, from the same events to the same names; a file that is there
+// already with equal bytes is taken as it is. After 2, or with the message lost: the recorded request is sent (again).
+// After 4: the read-back finds the watermark moved. So a restart knows nothing but the log's cuts, reads the watermark
+// back first, and goes on with the step that each cut is at: there is no other recovery.
 //
-// When nothing is acked for ResendAfter, only the first request in flight is sent again, doubling the wait to ResendMax, and
-// segments are cut by size, no longer by age; once the watermark moves, what was sent before that time-out is sent again in
-// order, since a committer drops whatever follows a gap. Where the watermark lies inside a segment (another copy of this
-// directory cut differently), the cuts beyond it are forgotten and made anew.
+// When nothing is acked for ResendAfter, only the first request in flight is sent again, doubling the wait to
+// ResendMax, and segments are cut by size, no longer by age; once the watermark moves, what was sent before that
+// time-out is sent again in order, since a committer drops whatever follows a gap. Where the watermark lies inside a
+// segment (another copy of this directory cut differently), the cuts beyond it are forgotten and made anew.
 type Shipper struct {
 	Deps
 	cfg     Config
@@ -104,8 +105,8 @@ func New(deps Deps, cfg Config) (*Shipper, error) {
 	return s, nil
 }
 
-// Notify says that a commit to a table may have happened; group is the message group. A queue in process calls it, so that the
-// watermark is read back at once. It does not block.
+// Notify says that a commit to a table may have happened; group is the message group. A queue in process calls it, so
+// that the watermark is read back at once. It does not block.
 func (s *Shipper) Notify(group string) {
 	s.mu.Lock()
 	for _, t := range s.tracks {

@@ -147,7 +147,8 @@ func TestStoreFaultAtEachCall(t *testing.T) {
 	}
 }
 
-// The directory's store dies at its kth write: not applied, or applied without being synced. The next run goes on from what is durable.
+// The directory's store dies at its kth write: not applied, or applied without being synced. The
+// next run goes on from what is durable.
 func TestCrashAtEachWrite(t *testing.T) {
 	run := func(t *testing.T, fault kv.Fault, at int) (writes int) {
 		bubble(t, func(w *world) {
@@ -287,7 +288,8 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// After a gap everything from the watermark on is sent again in order as soon as the watermark moves, without a time-out each.
+// After a gap everything from the watermark on is sent again in order as soon as the
+// watermark moves, without a time-out each.
 func TestGapIsFilledInOrder(t *testing.T) {
 	bubble(t, func(w *world) {
 		t := w.T
@@ -336,8 +338,8 @@ func TestRestartAfterAnUnheardCommit(t *testing.T) {
 	})
 }
 
-// Staged, and then the plug is pulled: the recorded request is sent, and nothing is encoded again. Cut, and then the plug is
-// pulled: the files that are there already are taken as they are.
+// Staged, and then the plug is pulled: the recorded request is sent, and nothing is encoded again. Cut, and then the
+// plug is pulled: the files that are there already are taken as they are.
 func TestRestartFromCutAndFromStaged(t *testing.T) {
 	bubble(t, func(w *world) {
 		n := w.start(kv.NewMem())
@@ -411,7 +413,8 @@ func TestThousandsOfHours(t *testing.T) {
 	})
 }
 
-// More data files than a request takes: the segment is cut smaller until they fit, inside one append's events if need be.
+// More data files than a request takes: the segment is cut smaller until they fit,
+// inside one append's events if need be.
 func TestSegmentOfTooManyFiles(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.cfg.MaxFiles = 10

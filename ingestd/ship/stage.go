@@ -20,7 +20,8 @@ import (
 // errTaken says that a staged file's name is taken: by an object with other bytes, or by one too old to be relied on.
 var errTaken = errors.New("object of that name has other bytes, or is too old")
 
-// maxAttempts bounds the names tried in one turn. More than one is a new encoder, or verification; more than a few is a bug.
+// maxAttempts bounds the names tried in one turn. More than one is a new encoder, or
+// verification; more than a few is a bug.
 const maxAttempts = 4
 
 // stage makes segment i's data files and its request durable: step 2. It returns the request's body; nil where the
@@ -214,8 +215,8 @@ func (s *Shipper) encodeAndUpload(ctx context.Context, t *track, seg *segment, c
 	return files, nil
 }
 
-// fileKey is the name of a segment's kth file. Nothing in it changes when the segment is staged again, except where it has to: then
-// the attempt is part of it.
+// fileKey is the name of a segment's kth file. Nothing in it changes when the segment is staged again, except where it
+// has to: then the attempt is part of it.
 func fileKey(prefix, partition, log string, seg *segment, k int) string {
 	var b []byte
 	b = append(append(b, prefix...), "/data/"...)

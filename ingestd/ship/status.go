@@ -153,8 +153,8 @@ func (s *Shipper) Stats() Stats {
 	return st
 }
 
-// unreadyAfter is how long nothing may have worked before readiness says so: longer than a hiccup of a store, shorter than
-// a balancer's patience.
+// unreadyAfter is how long nothing may have worked before readiness says so: longer than a hiccup of a
+// store, shorter than a balancer's patience.
 const unreadyAfter = 5 * time.Second
 
 // outsideError is one of the store, the catalog or the queue, which all tables need.
@@ -187,8 +187,8 @@ func (r *reach) failed(err error, now time.Time) {
 	r.err = err
 }
 
-// Ready returns why this daemon as a whole cannot ship: the store, the catalog or the queue failed for a while, and no turn of any
-// table went well since. A stopped table is not a reason: it costs its own senders only; Warnings names it.
+// Ready returns why this daemon as a whole cannot ship: the store, the catalog or the queue failed for a while, and no
+// turn of any table went well since. A stopped table is not a reason: it costs its own senders only; Warnings names it.
 func (s *Shipper) Ready() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

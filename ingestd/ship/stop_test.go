@@ -17,7 +17,8 @@ import (
 	"firn/ingestd/kv"
 )
 
-// committedOnce starts a daemon whose tables "clicks" and "other" have a commit each, and a backlog that comes with the next cut.
+// committedOnce starts a daemon whose tables "clicks" and "other" have a commit each, and a
+// backlog that comes with the next cut.
 func committedOnce(w *world) *node {
 	w.Helper()
 	n := w.start(kv.NewMem())
@@ -29,8 +30,8 @@ func committedOnce(w *world) *node {
 	return n
 }
 
-// Whatever happens to a table beside the compare-and-swap: its track stops, with choices; the other table goes on; and once it is put
-// right, nothing was lost or doubled.
+// Whatever happens to a table beside the compare-and-swap: its track stops, with choices; the other table goes on; and
+// once it is put right, nothing was lost or doubled.
 func TestStops(t *testing.T) {
 	ident := catalog.Ident{Namespace: "default", Name: "clicks"}
 	table := func(w *world) *catalog.Table {
@@ -160,8 +161,8 @@ func dropTable(w *world, name string) {
 	}
 }
 
-// The table is dropped and made anew: the old one's backlog stops, and stays until it is discarded by its number; new events go to the
-// new table once an operator says so.
+// The table is dropped and made anew: the old one's backlog stops, and stays until it is discarded by its number; new
+// events go to the new table once an operator says so.
 func TestTableReplaced(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.ccfg.MaxParentBytes = 1 // the committer is a fresh one for each batch, as a Lambda may be
@@ -239,7 +240,8 @@ func TestDiscardIsRefusedWhileTheLogIsOpen(t *testing.T) {
 	})
 }
 
-// A committer that rejects leaves a note: the sender stops at once, and after Resume the same events are staged and requested anew.
+// A committer that rejects leaves a note: the sender stops at once, and after Resume the same
+// events are staged and requested anew.
 func TestRejected(t *testing.T) {
 	bubble(t, func(w *world) {
 		n := committedOnce(w)
@@ -363,8 +365,8 @@ func TestWatermarkBack(t *testing.T) {
 	})
 }
 
-// A copy of the directory is started beside the original: the common log drains once, whoever is first and however each cuts it, and
-// each run's new events are its own.
+// A copy of the directory is started beside the original: the common log drains once, whoever is first and however each
+// cuts it, and each run's new events are its own.
 func TestCopyBesideTheOriginal(t *testing.T) {
 	for seed := range uint64(20) {
 		bubble(t, func(w *world) {
@@ -399,7 +401,8 @@ func TestCopyBesideTheOriginal(t *testing.T) {
 	}
 }
 
-// The watermark comes to lie inside a segment, since a copy of the directory cut the same events otherwise: the rest is cut anew.
+// The watermark comes to lie inside a segment, since a copy of the directory cut the same
+// events otherwise: the rest is cut anew.
 func TestWatermarkInsideASegment(t *testing.T) {
 	bubble(t, func(w *world) {
 		n := w.start(kv.NewMem())
@@ -426,8 +429,8 @@ func TestWatermarkInsideASegment(t *testing.T) {
 	})
 }
 
-// An older copy of the directory finds that the table counts more of a log than it holds: that is reported, new events are committed, and an
-// operator's word lets the old log go.
+// An older copy of the directory finds that the table counts more of a log than it holds: that is reported, new events
+// are committed, and an operator's word lets the old log go.
 func TestOlderCopy(t *testing.T) {
 	bubble(t, func(w *world) {
 		n := w.start(kv.NewMem())
@@ -518,7 +521,8 @@ func TestNamesAreNeverOverwritten(t *testing.T) {
 	})
 }
 
-// A file that an earlier run left there has the same bytes, but is more than a day old: whoever removes unreferenced files by age may be about to.
+// A file that an earlier run left there has the same bytes, but is more than a day old: whoever removes
+// unreferenced files by age may be about to.
 func TestOldFilesAreNotTakenUp(t *testing.T) {
 	bubble(t, func(w *world) {
 		n := w.start(kv.NewMem())

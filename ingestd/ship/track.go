@@ -10,8 +10,8 @@ import (
 	"firn/ingestd/registry"
 )
 
-// track is the shipping state of one (log, table UUID). The scheduling fields are protected by Shipper.mu; the window's belong to
-// the turn while busy, and to the holder of Shipper.mu otherwise.
+// track is the shipping state of one (log, table UUID). The scheduling fields are protected by Shipper.mu; the window's
+// belong to the turn while busy, and to the holder of Shipper.mu otherwise.
 type track struct {
 	id    eventlog.Track
 	log   uuid.UUID
@@ -136,8 +136,9 @@ func (s *Shipper) dueLocked(t *track, now time.Time) time.Time {
 	return due
 }
 
-// cutDue is when the next segment is to be cut. While nothing of what is cut is acked it is by size alone: small segments would fill
-// the window, and the files of an outage would be many and tiny. With nothing cut there is nothing to be acked.
+// cutDue is when the next segment is to be cut. While nothing of what is cut is acked it is by size
+// alone: small segments would fill the window, and the files of an outage would be many and tiny. With
+// nothing cut there is nothing to be acked.
 func (s *Shipper) cutDue(t *track, now time.Time) time.Time {
 	switch info := &t.info; {
 	case info.High <= info.Cut, len(t.segs) >= s.cfg.Window:

@@ -97,8 +97,8 @@ func (s *Shipper) broken(err error) bool {
 	return true
 }
 
-// advance does what is due for t: read back, send again, and send or cut and stage what the window has room for. The first
-// thing after a start is a read-back: what the cuts found in the log are worth, only the table says.
+// advance does what is due for t: read back, send again, and send or cut and stage what the window has room for. The
+// first thing after a start is a read-back: what the cuts found in the log are worth, only the table says.
 func (s *Shipper) advance(ctx context.Context, t *track, poked bool) error {
 	if known, err := s.look(t); err != nil || !known {
 		return err
@@ -151,8 +151,8 @@ func (s *Shipper) look(t *track) (known bool, err error) {
 	return true, nil
 }
 
-// fill sends what is staged, stages what is cut, and cuts what is due, in order, while the window has room. It stages at
-// most one segment, so that tables take turns at the encoders.
+// fill sends what is staged, stages what is cut, and cuts what is due, in order, while the window has room. It stages
+// at most one segment, so that tables take turns at the encoders.
 func (s *Shipper) fill(ctx context.Context, t *track) error {
 	for i := t.unsent(); i >= 0; i = t.unsent() {
 		seg := &t.segs[i]
@@ -216,8 +216,9 @@ func (s *Shipper) cut(ctx context.Context, t *track) error {
 	return nil
 }
 
-// rowBytes is what a row takes in memory at most beside its payload and key: log, sequence, ingest and event time, partition, and where payload
-// and key end. The log stores as little as two bytes of an event of one byte, and counts those; so rows are bounded as well as bytes.
+// rowBytes is what a row takes in memory at most beside its payload and key: log, sequence, ingest and event time,
+// partition, and where payload and key end. The log stores as little as two bytes of an event of one byte, and counts
+// those; so rows are bounded as well as bytes.
 const rowBytes = 32
 
 // minSegmentRows keeps a segment of a few large batches whole where segments are small.
@@ -282,9 +283,9 @@ func (s *Shipper) waitLocked(t *track) {
 	t.waiting = true
 }
 
-// wakeWaitingLocked lets the first of those that wait have its turn if a stager is free. One that is not due now (it backs off, or has
-// nothing left) is passed over: it asks again when it is. The end of each turn calls it, so that a turn which did not need
-// its stager passes it on.
+// wakeWaitingLocked lets the first of those that wait have its turn if a stager is free. One that is not due now (it
+// backs off, or has nothing left) is passed over: it asks again when it is. The end of each turn calls it, so that a
+// turn which did not need its stager passes it on.
 func (s *Shipper) wakeWaitingLocked(now time.Time) {
 	for len(s.stagers) > 0 && len(s.waiting) > 0 {
 		next := s.waiting[0]

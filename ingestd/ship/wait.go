@@ -21,8 +21,8 @@ const (
 	Committed              // in the table
 )
 
-// Wait returns when all events of a track up to seq have come to level, without hurrying them. Its error is a *Stop when
-// shipping of the track stopped, else ctx's with what went wrong last.
+// Wait returns when all events of a track up to seq have come to level, without hurrying them. Its error is a *Stop
+// when shipping of the track stopped, else ctx's with what went wrong last.
 func (s *Shipper) Wait(ctx context.Context, id eventlog.Track, seq eventlog.Seq, level Level) error {
 	for {
 		s.mu.Lock()
@@ -111,8 +111,8 @@ func (s *Shipper) demand(info eventlog.TrackInfo) {
 	s.wakeUp()
 }
 
-// Drain returns when everything in the log is committed; segments are cut at once from now on. Where only stopped tracks are
-// left it returns an error that names them. It needs Run.
+// Drain returns when everything in the log is committed; segments are cut at once from now on. Where only stopped
+// tracks are left it returns an error that names them. It needs Run.
 func (s *Shipper) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true

@@ -65,8 +65,8 @@ type world struct {
 	later []func() // what is checked when the bubble is gone
 }
 
-// bubble runs fn in a bubble, and then what it left to check. Data files are decoded outside: their reader keeps decompressors from use to
-// use, which hold channels, and a channel belongs to its bubble.
+// bubble runs fn in a bubble, and then what it left to check. Data files are decoded outside: their reader keeps
+// decompressors from use to use, which hold channels, and a channel belongs to its bubble.
 func bubble(t *testing.T, fn func(w *world)) {
 	t.Helper()
 	var w *world
@@ -404,8 +404,8 @@ func (w *world) rows(c content) (all []row) {
 	return all
 }
 
-// check compares a table, as it is now, with what was acked: each acked event once, as it was sent, at its place; others at most
-// once. The comparison is made when the bubble is gone.
+// check compares a table, as it is now, with what was acked: each acked event once, as it was sent, at its place;
+// others at most once. The comparison is made when the bubble is gone.
 func (w *world) check(table string) {
 	w.Helper()
 	c := w.read(table)

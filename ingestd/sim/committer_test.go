@@ -157,7 +157,8 @@ func (w *world) watermark(ct *catalog.Table, r *commitlib.Request) (mark commitl
 	return mark
 }
 
-// checkNotDropped: what was next when it arrived, and is next still, may have failed; it must not have been acknowledged.
+// checkNotDropped: what was next when it arrived, and is next still, may have failed; it must not have been
+// acknowledged.
 func (w *world) checkNotDropped(t *table, next []nextOne, failed func(id string) bool) {
 	if len(next) == 0 {
 		return

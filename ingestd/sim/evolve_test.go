@@ -29,7 +29,8 @@ func (w *world) addColumn(t *table) error {
 	return err
 }
 
-// mergeManifests rewrites all manifests into one, in a snapshot that replaces and adds nothing, as engines' maintenance does.
+// mergeManifests rewrites all manifests into one, in a snapshot that replaces and adds
+// nothing, as engines' maintenance does.
 func (w *world) mergeManifests(t *table) error {
 	base := w.peek(t)
 	m := base.Metadata

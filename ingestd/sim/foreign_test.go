@@ -96,8 +96,8 @@ func (w *world) moveMain(t *table) {
 // orphanAge is how old an unreferenced file is when others remove it: what Spark's and S3 Tables' defaults are.
 const orphanAge = 3 * 24 * time.Hour
 
-// removeOrphans deletes the data files that no retained snapshot names: those whose log's watermark has passed them, as Firn does, and
-// those of a certain age, as others do.
+// removeOrphans deletes the data files that no retained snapshot names: those whose log's watermark has passed them, as
+// Firn does, and those of a certain age, as others do.
 func (w *world) removeOrphans(t *table) {
 	ct := w.peek(t)
 	named := map[string]bool{}
@@ -163,7 +163,8 @@ func (w *world) deleteOldMetadata(t *table) {
 	w.step("foreign: delete %d of %d old metadata files of %s", gone, len(all), t.id.Name)
 }
 
-// replacedAt is when a version was replaced: the next one's time on the object-store catalog; elsewhere the earliest later one's.
+// replacedAt is when a version was replaced: the next one's time on the object-store
+// catalog; elsewhere the earliest later one's.
 func (w *world) replacedAt(t *table, i objstore.Info, all []objstore.Info) time.Time {
 	next := time.Now()
 	for _, j := range all {

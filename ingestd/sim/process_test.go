@@ -15,8 +15,8 @@ import (
 
 var errDead = errors.New("process was killed")
 
-// process is what a node and a committer have in common: it can be killed at any instant, after which it does nothing any
-// more to the world outside, and it can be suspended for a while, as a machine that sleeps.
+// process is what a node and a committer have in common: it can be killed at any instant, after which it does nothing
+// any more to the world outside, and it can be suspended for a while, as a machine that sleeps.
 type process struct {
 	w      *world
 	ctx    context.Context

@@ -15,7 +15,8 @@ import (
 	"firn/ingestd/registry"
 )
 
-// keyed is a batch with idempotency keys whose producer does not know what became of it, or sends it again for no reason.
+// keyed is a batch with idempotency keys whose producer does not know what became of it, or sends it again for no
+// reason.
 type keyed struct {
 	table  *table
 	events []*sent
@@ -56,7 +57,8 @@ func (n *node) append(t *table, count int) {
 	n.appendBatch(known, batch)
 }
 
-// retry sends a batch with idempotency keys once more, on the directory that may have it, within the window in which keys are remembered.
+// retry sends a batch with idempotency keys once more, on the directory that may have it, within
+// the window in which keys are remembered.
 func (n *node) retry() {
 	w, r := n.w, n.dir.retry
 	if r == nil || w.plan.IntN(2) == 0 {

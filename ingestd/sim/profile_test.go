@@ -17,8 +17,8 @@ const (
 
 func (k catalogKind) String() string { return [...]string{"objectstore", "glue", "rest"}[k] }
 
-// metadataRetention is how long old table metadata is kept in the simulation. The product keeps it for days; what matters is
-// that writes linger and processes sleep for less, or for more than all of it.
+// metadataRetention is how long old table metadata is kept in the simulation. The product keeps it for days; what
+// matters is that writes linger and processes sleep for less, or for more than all of it.
 const metadataRetention = 4 * time.Hour
 
 // profile is what a seed decides once for its run.

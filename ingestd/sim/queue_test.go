@@ -176,7 +176,8 @@ func (q *queue) take() []*delivery {
 	return batch
 }
 
-// give takes back what a committer did with a batch: the failed ones come again, and now and then one that did not fail.
+// give takes back what a committer did with a batch: the failed ones come again, and now and then one that did not
+// fail.
 func (q *queue) give(batch []*delivery, failed func(id string) bool) {
 	w := q.w
 	for _, d := range batch {

@@ -113,6 +113,7 @@ func TestPowerCut(t *testing.T) {
 	}
 
 	disk := mountDisk(t, mountpoint, image, 0)
+	o.Flags = []string{"-cut-interval", "5s"} // enough snapshots for the tables' readers
 	d := Start(t, o)
 	t.Logf("%d events were sent again under their keys", p.resend(t, d.Client()))
 	d.Stop()

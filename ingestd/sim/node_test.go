@@ -101,6 +101,9 @@ func (n *node) start() {
 	sc := ship.DefaultConfig()
 	sc.MaxSegmentBytes, sc.Window, sc.Uploads, sc.Turns = w.segment, w.window, 1, 1
 	sc.RecheckStopped, sc.TrimIdle = 20*time.Minute, 2*time.Minute
+	if w.slow { // days pass: what is only looked at now and then is looked at less often
+		sc.PollMax, sc.ResendMax, sc.RecheckStopped = 5*time.Minute, time.Hour, 2*time.Hour
+	}
 	sc.Logger, sc.Seed = quiet, w.fate.Uint64()|1
 	sc.Encoder = datafile.Config{Level: datafile.Fastest, PageBytes: 4 << 10, RowGroupBytes: 64 << 10}
 	sender := &senderQueue{q: w.queue, p: d.process}

@@ -277,6 +277,9 @@ func (w *world) checkStops() {
 		for _, ts := range n.ship.Statuses() {
 			t := w.tableOf("default." + ts.Table)
 			for _, tr := range ts.Tracks {
+				if tr.Stop != nil {
+					w.seen["stop: "+string(tr.Stop.Reason)]++
+				}
 				switch {
 				case tr.Stop == nil, t.causes[tr.Stop.Reason], tr.Stop.Reason == ship.WatermarkAhead && n.dir.older:
 				default:

@@ -20,7 +20,7 @@ func TestSafeguards(t *testing.T) {
 				if noticed.Load() {
 					return true
 				}
-				if wrong := run(t, seed, nil); len(wrong) > 0 && noticed.CompareAndSwap(false, true) {
+				if wrong := run(t, seed, nil).wrong; len(wrong) > 0 && noticed.CompareAndSwap(false, true) {
 					t.Logf("noticed at seed %d: %s", seed, wrong[0])
 				}
 				return true

@@ -56,7 +56,7 @@ func TestSeed(t *testing.T) {
 		t.Fatalf("FIRN_SEED: %v", err)
 	}
 	var trace bytes.Buffer
-	wrong := run(t, seed, &trace)
+	wrong := run(t, seed, &trace).wrong
 	t.Logf("seed %d:\n%s", seed, trace.String())
 	for _, msg := range wrong {
 		t.Error(msg)

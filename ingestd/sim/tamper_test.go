@@ -177,6 +177,9 @@ func (w *world) lowerWatermarks(t *table, ct *catalog.Table) {
 	if !w.setProperty(t, commitlib.PropWatermarks, old) {
 		return
 	}
+	if !traced {
+		w.seen["no trace of the lowered watermarks"]++
+	}
 	t.hurt(damage{"the watermarks", func() bool { return w.raiseWatermarks(t, old, saved) }}, ship.WatermarkBack)
 }
 

@@ -46,6 +46,7 @@ type world struct {
 	tables     []*table
 	backups    []backup
 
+	seen    map[string]int   // steps by their format, and stops: what a run covered
 	events  map[string]*sent // by payload
 	labels  map[uuid.UUID]string
 	parsed  map[string][]fileRef // by manifest
@@ -53,8 +54,8 @@ type world struct {
 	verdict verdict
 }
 
-// run plays one seed and returns what went wrong.
-func run(t *testing.T, seed uint64, trace io.Writer) []string {
+// run plays one seed. What went wrong is in the world's wrong.
+func run(t *testing.T, seed uint64, trace io.Writer) *world {
 	t.Helper()
 	var w *world
 	synctest.Test(t, func(*testing.T) {
@@ -64,15 +65,15 @@ func run(t *testing.T, seed uint64, trace io.Writer) []string {
 	// Data files are decoded out here: their reader keeps decompressors from use to use, which hold channels, and a channel
 	// belongs to its bubble.
 	w.judge()
-	return w.wrong
+	return w
 }
 
 func newWorld(seed uint64, trace io.Writer) *world {
 	w := &world{
 		seed: seed, trace: trace, began: time.Now(),
 		plan: rand.New(rand.NewPCG(seed, 1)), fate: rand.New(rand.NewPCG(seed, 2)),
-		store:  objstore.NewMem("mem://warehouse"),
-		events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{}, saved: map[string][]byte{},
+		store: objstore.NewMem("mem://warehouse"),
+		seen:  map[string]int{}, events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{}, saved: map[string][]byte{},
 	}
 	w.profile = newProfile(w.plan)
 	w.store.SetFault(w.storeFault)
@@ -120,6 +121,7 @@ func (w *world) wait(d time.Duration) {
 
 // step writes a line of the trace.
 func (w *world) step(format string, args ...any) {
+	w.seen[format]++
 	if w.trace != nil {
 		fmt.Fprintf(w.trace, "%14s  %s\n", time.Since(w.began), fmt.Sprintf(format, args...))
 	}

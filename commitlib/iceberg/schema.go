@@ -1,9 +1,10 @@
-// Package iceberg holds the nouns of the Apache Iceberg table specification (format versions 1 to 3 are
-// read, version 2 is written) as plain structs, and their JSON. It does no I/O and knows no catalog.
+// Package iceberg holds the nouns of the Apache Iceberg table specification (format versions 1 to 3 are read, version 2
+// is written) as plain structs, and their JSON. It does no I/O and knows no catalog.
 //
-// Invariants: what this package does not understand it carries: unknown members of table metadata,
-// snapshots, schemas and specs survive a read and a write byte for byte in value, so that Firn never drops what another
-// engine wrote. All types are plain values; none is safe for concurrent mutation, all are safe to share once built.
+// Invariants:
+//   - What this package does not understand it carries: the values of unknown members of table metadata, snapshots,
+//     schemas and specs survive a read and a write byte for byte, so that Firn never drops what another engine wrote.
+//   - All types are plain values; none is safe for concurrent mutation, all are safe to share once built.
 //
 // Any package may import it; it imports nothing of Firn.
 package iceberg

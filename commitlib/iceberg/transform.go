@@ -98,8 +98,8 @@ func (t Type) timelike() bool {
 	return false
 }
 
-// ApplyTransform derives the partition value of one column value. It serves where rows are few; the hot path calls
-// HourOf and its like on whole columns.
+// ApplyTransform derives the partition value of one column value: the plain form of what package datafile does with
+// HourOf and its like on whole columns, and what that is tested against.
 func ApplyTransform(transform string, src Type, v []byte) ([]byte, error) {
 	if v == nil || transform == TransformVoid {
 		return nil, nil

@@ -154,7 +154,8 @@ func (w *world) partitionBy() []string {
 	return []string{iceberg.PartitionNone}
 }
 
-// loop ships until the process ends. It drives the shipper's Step rather than its Run, so that one goroutine does it all.
+// loop ships until the process ends. It drives the shipper's Step rather than its
+// Run, so that one goroutine does it all.
 func (d *daemon) loop() {
 	defer close(d.done)
 	for d.alive() {

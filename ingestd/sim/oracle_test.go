@@ -230,7 +230,8 @@ func (w *world) checkMetadata(t *table, ct *catalog.Table) {
 	}
 }
 
-// lookIntoLog collects the events of stopped tracks, holds that each stop had a cause, and that nothing stands still without one.
+// lookIntoLog collects the events of stopped tracks, holds that each stop had a cause, and
+// that nothing stands still without one.
 func (w *world) lookIntoLog(n *node) {
 	if n.log == nil {
 		return

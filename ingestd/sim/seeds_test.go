@@ -15,8 +15,8 @@ import (
 	"firn/perf/tier"
 )
 
-// TestSeeds plays the tier's number of seeds on the product as it is built; FIRN_SEEDS names others ("2001-3000"). Under the race
-// detector they are few: it is ten times slower, and one goroutine runs at a time here.
+// TestSeeds plays the tier's number of seeds on the product as it is built; FIRN_SEEDS names others ("2001-3000").
+// Under the race detector they are few: it is ten times slower, and one goroutine runs at a time here.
 func TestSeeds(t *testing.T) {
 	first, last := uint64(1), uint64(tier.Pick(500, 2_000, 100_000))
 	if underRace {
@@ -49,7 +49,8 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// rare lists what happens in fewer than one of a hundred runs, all that every run must be able to meet being listed in common.
+// rare lists what happens in fewer than one of a hundred runs, all that every run must
+// be able to meet being listed in common.
 var (
 	common = []string{
 		"acked", "sent again", "events for %s not acked", "crashed, restarted", "crashed, stays down", "suspended until", "broke down, restarted",

@@ -14,15 +14,15 @@ import (
 	"firn/ingestd/ship"
 )
 
-// damage is something that a user broke and an operator can put right. mend reports whether it did; where it was put right by a
-// commit already, or cannot be without losing what came since, there is nothing to do.
+// damage is something that a user broke and an operator can put right. mend reports whether it did; where it was put
+// right by a commit already, or cannot be without losing what came since, there is nothing to do.
 type damage struct {
 	what string
 	mend func() (mended bool)
 }
 
-// tamper is what users do to a table outside the protocol. Each has to be noticed before an event is lost or doubled. One table has
-// one damage at a time.
+// tamper is what users do to a table outside the protocol. Each has to be noticed before an event is lost or
+// doubled. One table has one damage at a time.
 func (w *world) tamper() {
 	t := w.tables[w.plan.IntN(len(w.tables))]
 	ct := w.peek(t)
@@ -153,8 +153,9 @@ func with(ct *catalog.Table, value string) *catalog.Table {
 	return &t
 }
 
-// lowerWatermarks sets the property back to an older value. Where no retained snapshot gives that away, nothing but ingestd's memory
-// can, and a request that lingers could double: so this needs a table at rest, of which no older copies of directories exist.
+// lowerWatermarks sets the property back to an older value. Where no retained snapshot gives that away,
+// nothing but ingestd's memory can, and a request that lingers could double: so this needs a table at rest,
+// of which no older copies of directories exist.
 func (w *world) lowerWatermarks(t *table, ct *catalog.Table) {
 	saved := ct.Metadata.Properties[commitlib.PropWatermarks]
 	if len(t.values) == 0 {

@@ -22,8 +22,8 @@ import (
 // quiet is the logger of all parts: a trace has the steps of a run, the parts' own logs would drown it.
 var quiet = slog.New(slog.DiscardHandler)
 
-// world is one run: one store, one catalog, a queue, and the processes around them. All of it lives in one synctest bubble, and one
-// goroutine of it runs at a time, which is why nothing here is locked.
+// world is one run: one store, one catalog, a queue, and the processes around them. All of it lives in one synctest
+// bubble, and one goroutine of it runs at a time, which is why nothing here is locked.
 type world struct {
 	profile
 	seed  uint64
@@ -62,8 +62,8 @@ func run(t *testing.T, seed uint64, trace io.Writer) *world {
 		w = newWorld(seed, trace)
 		w.play()
 	})
-	// Data files are decoded out here: their reader keeps decompressors from use to use, which hold channels, and a channel
-	// belongs to its bubble.
+	// Data files are decoded out here: their reader keeps decompressors from use to use, which hold channels,
+	// and a channel belongs to its bubble.
 	w.judge()
 	return w
 }

@@ -16,13 +16,16 @@ type refusal struct{ reason, advice string }
 func Advice(err error) string {
 	switch {
 	case errors.Is(err, ErrNotFirn):
-		return "restore the property " + PropProtocol + " (an earlier metadata file has it), or update this build if the version is newer; a table that Firn did not make takes no commits"
+		return "restore the property " + PropProtocol + " (an earlier metadata file has it), " +
+			"or update this build if the version is newer; a table that Firn did not make takes no commits"
 	case errors.Is(err, ErrWatermarksLost):
-		return "restore the property " + PropWatermarks + " and the file that it names from the newest metadata file that still has them; never reset them to empty: that would double what is in flight"
+		return "restore the property " + PropWatermarks + " and the file that it names from the newest metadata file " +
+			"that still has them; never reset them to empty: that would double what is in flight"
 	case errors.Is(err, ErrBelowTrace):
 		return "restore the property " + PropWatermarks + " from the newest metadata file that the catalog has seen"
 	case errors.Is(err, ErrReplaced):
-		return "to go on with the new contents, remove the member \"root\" from the property " + PropWatermarks + "; to begin anew, drop the table and let ingestd make it"
+		return "to go on with the new contents, remove the member \"root\" from the property " + PropWatermarks +
+			"; to begin anew, drop the table and let ingestd make it"
 	case errors.Is(err, errFormat):
 		return "Firn writes format version 2 only: recreate the table with 'format-version'='2'"
 	case errors.Is(err, errElsewhere):

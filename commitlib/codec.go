@@ -71,7 +71,8 @@ func Decode(body []byte) (*Request, error) {
 			Version *int `json:"v"`
 		}
 		if json.Unmarshal(body, &peek) == nil && peek.Version != nil && *peek.Version != Protocol {
-			return nil, fmt.Errorf("decode commit request: version %d is not %d, the one this build speaks: update the committer before the daemons", *peek.Version, Protocol)
+			return nil, fmt.Errorf("decode commit request: version %d is not %d, the one this build speaks: update the committer before the daemons",
+				*peek.Version, Protocol)
 		}
 		return nil, fmt.Errorf("decode commit request: %w", err)
 	}

@@ -112,7 +112,8 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 		r.counters.spills.Add(1)
 	}
 	props := t.Metadata.Properties
-	if t.Metadata.CurrentSnapshotID != id || props[PropWatermarks] != next.properties[PropWatermarks] || props[PropProtocol] != r.parent.table.Metadata.Properties[PropProtocol] {
+	if t.Metadata.CurrentSnapshotID != id || props[PropWatermarks] != next.properties[PropWatermarks] ||
+		props[PropProtocol] != r.parent.table.Metadata.Properties[PropProtocol] {
 		r.outdated = true // someone else's change came with it, or after it: what we carry forward is not about this state
 		return
 	}

@@ -41,7 +41,8 @@ func (b *Batch) Col(fieldID int) *Vector {
 // not be. After an error b is not to be used before the next Reset.
 func (b *Batch) Append(src *Batch, lo, hi int) error {
 	if len(b.Cols) != len(src.Cols) || lo < 0 || hi < lo || hi > src.Len {
-		return fmt.Errorf("append rows %d to %d of %d, %d columns to %d: take a batch over the same schema and rows that it has", lo, hi, src.Len, len(src.Cols), len(b.Cols))
+		return fmt.Errorf("append rows %d to %d of %d, %d columns to %d: take a batch over the same schema and rows that it has",
+			lo, hi, src.Len, len(src.Cols), len(b.Cols))
 	}
 	for i := range b.Cols {
 		if err := b.Cols[i].Append(&src.Cols[i], lo, hi); err != nil {

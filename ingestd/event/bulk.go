@@ -82,7 +82,8 @@ func decodeBulk(dst *Batch, body []byte, lim Limits, def *Defaults) *Error {
 	}
 	if p.i++; p.i < len(body) {
 		if p.spaces(); p.i < len(body) {
-			return p.fail(CodeMalformedJSON, p.i, "send one JSON object a request; for many values use application/x-ndjson", "%s after the end of the body's object", show(body[p.i]))
+			return p.fail(CodeMalformedJSON, p.i, "send one JSON object a request; for many values use application/x-ndjson",
+				"%s after the end of the body's object", show(body[p.i]))
 		}
 	}
 	if dst.Len == 0 {
@@ -304,7 +305,9 @@ func (p *parser) base64(v *vector, binary bool) *Error {
 	const hint = "send standard base64 with padding (RFC 4648, section 4)"
 	switch {
 	case !binary:
-		return p.fail(CodeNotBinary, at, "send payload, or make another table: PUT /tables/{table} with {\"payload\":\"binary\"} (payload is fixed when a table is made)", "payload_base64 for a table whose payload is text")
+		return p.fail(CodeNotBinary, at,
+			"send payload, or make another table: PUT /tables/{table} with {\"payload\":\"binary\"} (payload is fixed when a table is made)",
+			"payload_base64 for a table whose payload is text")
 	case p.peek() != '"':
 		return p.wrongType("payload_base64", "a string", hint)
 	}

@@ -76,7 +76,8 @@ func (p *parser) checkTime(ms int64, at int, def *Defaults) *Error {
 		return nil
 	}
 	window := rfc3339(def.MinTime) + " to " + rfc3339(def.MaxTime)
-	hint := "send milliseconds since 1970-01-01T00:00:00Z, or widen the window: PUT /tables/{table} with time_window_back (such as \"3650d\") or time_window_ahead, on an existing table too"
+	hint := "send milliseconds since 1970-01-01T00:00:00Z, or widen the window: " +
+		"PUT /tables/{table} with time_window_back (such as \"3650d\") or time_window_ahead, on an existing table too"
 	switch {
 	case ms < math.MaxInt64/1000 && ms > math.MinInt64/1000 && inside(ms*1000):
 		hint = "this looks like seconds: send milliseconds"

@@ -22,7 +22,9 @@ func DecodeSingle(dst *Batch, body, key []byte, lim Limits, def Defaults) error 
 	}
 	if !def.Binary && !utf8.Valid(body) {
 		at := invalidUTF8(body)
-		return p.fail(CodeInvalidUTF8, at, "send UTF-8, or make another table: PUT /tables/{table} with {\"payload\":\"binary\"} (payload is fixed when a table is made)", "byte 0x%02x is not valid UTF-8", body[at])
+		return p.fail(CodeInvalidUTF8, at,
+			"send UTF-8, or make another table: PUT /tables/{table} with {\"payload\":\"binary\"} (payload is fixed when a table is made)",
+			"byte 0x%02x is not valid UTF-8", body[at])
 	}
 	if key != nil {
 		if err := p.checkKey(key, -1, true); err != nil {
@@ -97,7 +99,9 @@ func decodeNDJSON(dst *Batch, body []byte, lim Limits, def *Defaults) *Error {
 		}
 		p.space()
 		if p.i < end {
-			return p.fail(CodeMalformedJSON, p.i, "write one JSON value a line; with curl send a file by --data-binary, since -d drops its line breaks", "%s after the line's JSON value", show(p.b[p.i]))
+			return p.fail(CodeMalformedJSON, p.i,
+				"write one JSON value a line; with curl send a file by --data-binary, since -d drops its line breaks",
+				"%s after the line's JSON value", show(p.b[p.i]))
 		}
 		dst.add(def.Partition, def.TimeMicros, false)
 	}

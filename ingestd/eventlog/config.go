@@ -86,7 +86,8 @@ func (c Config) Validate() error {
 	}
 	need(c.Clock != nil, "event log: a clock is missing")
 	need(c.MaxBytes >= 4*minZoneBytes || c.zoneBytes > 0, "event log: the disk bound of %d bytes is below %d", c.MaxBytes, int64(4*minZoneBytes))
-	need(c.MaxTableBytes > 0 && c.MaxTableBytes <= c.MaxBytes, "event log: a table's share of %d bytes is not between 1 and the disk bound of %d", c.MaxTableBytes, c.MaxBytes)
+	need(c.MaxTableBytes > 0 && c.MaxTableBytes <= c.MaxBytes, "event log: a table's share of %d bytes is not between 1 and the disk bound of %d",
+		c.MaxTableBytes, c.MaxBytes)
 	need(c.MaxGroupBytes > 0, "event log: a group commit of %d bytes is not above 0", c.MaxGroupBytes)
 	need(c.TailBytes >= 0, "event log: a tail of %d bytes is below 0", c.TailBytes)
 	need(c.DedupWindow >= 0, "event log: a window of %v for idempotency keys is below 0", c.DedupWindow)

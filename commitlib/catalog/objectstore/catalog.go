@@ -271,7 +271,8 @@ func (c *Catalog) read(ctx context.Context, id catalog.Ident, version, size int6
 	}
 	location := objstore.Location(c.store, dirOf(id))
 	if strings.TrimRight(m.Location, "/") != location {
-		return nil, fmt.Errorf("%w: its metadata says that it lies at %s, but it was found at %s: it was moved or copied, and its files are still named by the old place; open the warehouse by the path that it was made with",
+		return nil, fmt.Errorf("%w: its metadata says that it lies at %s, but it was found at %s: it was moved or copied, "+
+			"and its files are still named by the old place; open the warehouse by the path that it was made with",
 			catalog.ErrRejected, m.Location, location)
 	}
 	return c.table(id, version, m, began), nil

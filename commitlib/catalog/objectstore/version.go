@@ -124,7 +124,8 @@ func (c *Catalog) highestListed(ctx context.Context, dir string) (probe, error) 
 		return probe{}, err
 	}
 	if compressed > 0 && compressed >= highest.version {
-		return probe{}, fmt.Errorf("%w: version %d of the table is compressed metadata (v%d.gz%s), which another writer made; have it write uncompressed metadata, or use a catalog service for this table",
+		return probe{}, fmt.Errorf("%w: version %d of the table is compressed metadata (v%d.gz%s), which another writer made; "+
+			"have it write uncompressed metadata, or use a catalog service for this table",
 			catalog.ErrRejected, compressed, compressed, metadataSuffix)
 	}
 	if highest.version == 0 {

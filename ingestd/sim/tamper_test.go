@@ -41,6 +41,8 @@ func (w *world) tamper() {
 			w.mendAll(t)
 			resume = true
 		case len(t.damage) > 0:
+		case n%3 == 0 && w.firstOnItsWay(t):
+			w.recreate(t)
 		case n < 2:
 			w.dropMarker(t)
 		case n < 4:
@@ -295,6 +297,11 @@ func (w *world) drop(t *table) {
 		}
 		return err == nil || errors.Is(err, catalog.ErrTableExists) // a node that had not known it made it
 	}}, ship.TableMissing, ship.TableReplaced)
+}
+
+// firstOnItsWay reports whether a log's first request for the table is under way: to a table made anew it would look like the next.
+func (w *world) firstOnItsWay(t *table) bool {
+	return slices.ContainsFunc(w.queue.everything(), func(d *delivery) bool { return d.req.Table == t.id && d.req.First == 1 })
 }
 
 // recreate drops the table and makes another of its name.

@@ -22,7 +22,7 @@ type Counters struct {
 	TooOld       uint64        // requests dropped: staged too long ago
 	Rejected     uint64
 	Undecided    uint64
-	DeadLettered uint64 // messages handed to the dead-letter hook, rejected ones included
+	DeadLettered uint64 // messages that can never succeed and left the queue, rejected ones included
 	Spills       uint64 // spilled-watermarks files written
 }
 

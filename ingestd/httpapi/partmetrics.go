@@ -83,7 +83,7 @@ var commitMetrics = []metric[commitlib.Counters]{
 	{"firn_commit_unknowns_total", "Commit attempts whose swap of the table pointer had an outcome that was not known.", counter, func(s *commitlib.Counters) float64 { return float64(s.Unknowns) }},
 	{"firn_table_loads_total", "Times that the committer loaded a table's state.", counter, func(s *commitlib.Counters) float64 { return float64(s.Loads) }},
 	{"firn_watermark_spills_total", "Files written for committed watermarks that no longer fit the table's properties.", counter, func(s *commitlib.Counters) float64 { return float64(s.Spills) }},
-	{"firn_requests_dead_lettered_total", "Commit requests handed to the dead-letter queue.", counter, func(s *commitlib.Counters) float64 { return float64(s.DeadLettered) }},
+	{"firn_requests_dead_lettered_total", "Commit requests that can never succeed and left the queue; the log names each.", counter, func(s *commitlib.Counters) float64 { return float64(s.DeadLettered) }},
 }
 
 var queueMetrics = []metric[commitq.Stats]{

@@ -133,7 +133,7 @@ func TestReadNoticesDamage(t *testing.T) {
 	}
 }
 
-func TestLoss(t *testing.T) {
+func TestLossNamesWhatASalvageGivesUp(t *testing.T) {
 	m := kv.NewMem()
 	l := mustOpen(t, m, testConfig())
 	mustPut(t, l, "t", "1", "2")

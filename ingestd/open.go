@@ -33,7 +33,13 @@ func openRocks(dir string, salvage bool, lc eventlog.Config, logger *slog.Logger
 	if errors.As(err, &damaged) {
 		return nil, fmt.Errorf("%w. Salvaging would give up: %s", err, lossOf(dir, cfg))
 	}
-	return store, err
+	if err != nil {
+		return nil, err
+	}
+	if torn := store.Torn(); torn != nil {
+		logger.Warn("the power was cut during a write: nothing acked is lost", "torn", torn.String())
+	}
+	return store, nil
 }
 
 // maxLost bounds the ranges that are named: a directory may hold a thousand tables.

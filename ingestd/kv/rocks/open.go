@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/linxGnu/grocksdb"
 
@@ -31,6 +32,7 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // Open opens or creates the store in dir. It returns ErrLocked, or a *CorruptError when the disk does not hold what was
 // written: a record in the middle of the write-ahead log that does not verify may have been acked, and so may those
 // after it. A log that merely ends in the middle of a record is whole: the last write was never synced, so never acked.
+// Where a power cut left holes in that write, Open cuts it off, and Torn says so.
 func Open(dir string, cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -38,10 +40,19 @@ func Open(dir string, cfg Config) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	if err := checkLogs(dir); err != nil {
+	torn, err := cutTorn(dir, time.Now())
+	if err != nil {
 		return nil, err
 	}
-	return open(dir, cfg, grocksdb.TolerateCorruptedTailRecordsRecovery, false)
+	s, err := open(dir, cfg, grocksdb.TolerateCorruptedTailRecordsRecovery, false)
+	if err != nil {
+		if torn != nil {
+			err = fmt.Errorf("%w. Before that, %v", err, torn)
+		}
+		return nil, err
+	}
+	s.torn = torn
+	return s, nil
 }
 
 func open(dir string, cfg Config, mode grocksdb.WALRecoveryMode, readOnly bool) (*Store, error) {

@@ -39,7 +39,7 @@ func Salvage(dir string, cfg Config, now time.Time) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := keepLogs(dir, filepath.Join(dir, "salvaged-"+strconv.FormatInt(now.Unix(), 10))); err != nil {
+	if err := keepLogs(dir, keptFolder(dir, now)); err != nil {
 		return nil, fmt.Errorf("salvage %s: %w", dir, err)
 	}
 	return open(dir, cfg, grocksdb.PointInTimeRecovery, false)
@@ -58,16 +58,29 @@ func keepLogs(dir, kept string) error {
 			return fmt.Errorf("keep write-ahead log: %w", err)
 		}
 	}
+	if err := errors.Join(syncFolder(kept), syncFolder(dir)); err != nil {
+		return fmt.Errorf("keep write-ahead logs: %w", err)
+	}
 	return nil
 }
 
-func copyFile(to, from string) (err error) {
+// keptFolder is where what is taken out of the logs goes.
+func keptFolder(dir string, now time.Time) string {
+	return filepath.Join(dir, "salvaged-"+strconv.FormatInt(now.Unix(), 10))
+}
+
+func copyFile(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	return copyTo(to, os.O_EXCL, in)
+}
+
+// copyTo writes and syncs a new file; exists says what to do if there is one: os.O_EXCL or os.O_TRUNC.
+func copyTo(to string, exists int, in io.Reader) (err error) {
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|exists, 0o640)
 	if err != nil {
 		return err
 	}
@@ -76,4 +89,12 @@ func copyFile(to, from string) (err error) {
 		return err
 	}
 	return out.Sync()
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -27,7 +27,8 @@ import (
 
 // Store is an open RocksDB. It is safe for concurrent use.
 type Store struct {
-	dir string
+	dir  string
+	torn *TornWrite
 
 	mu       sync.RWMutex // held for reading by every call into C, for writing by Close
 	db       *grocksdb.DB // nil once closed
@@ -47,6 +48,9 @@ func newStore(dir string, db *grocksdb.DB, handles []*grocksdb.ColumnFamilyHandl
 	s.scan.SetFillCache(false) // a scan reads each block once: it must not push out indexes and filters
 	return s
 }
+
+// Torn says what Open cut off the write-ahead log: what a power cut left of the last write. It is nil if that was nothing.
+func (s *Store) Torn() *TornWrite { return s.torn }
 
 // Write implements kv.Store. It crosses into C four times, whatever the batch holds.
 func (s *Store) Write(b *kv.Batch, sync bool) error {

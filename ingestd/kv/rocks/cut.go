@@ -1,0 +1,99 @@
+package rocks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"firn/ingestd/kv"
+)
+
+// TornWrite is what a power cut left of the last write, which was never acked, and which Open cut off.
+type TornWrite struct {
+	Log   string // path of the write-ahead log
+	At    int64  // where the record began: the log's size now
+	Bytes int64  // that were cut off
+	Kept  string // path of the copy of these bytes; it is for people to look at, and may be deleted
+}
+
+func (t *TornWrite) String() string {
+	return fmt.Sprintf("a write that was under way when the power was cut, and so never acked, was cut off: "+
+		"%d bytes at byte %d of %s, kept in %s", t.Bytes, t.At, t.Log, t.Kept)
+}
+
+// cutTorn cuts a torn write off the newest log of dir, if there is one. On return that is durable. RocksDB would refuse
+// such a record, or skip it and read on.
+//
+//  1. Take RocksDB's lock, check again.
+//  2. Copy the record to salvaged-<time>/, sync the copy and the folders.
+//  3. Truncate the log to the record's start: the commit point. Sync it. RocksDB opens a log that ends with a record.
+//
+// A crash before 3 leaves the log as it was, and the next start does the same again; after 3 there is nothing to do.
+func cutTorn(dir string, now time.Time) (*TornWrite, error) {
+	if torn, err := checkLogs(dir); err != nil || torn == nil {
+		return nil, err
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	torn, err := checkLogs(dir) // another process may have changed them before it gave up the lock
+	if err != nil || torn == nil {
+		return nil, err
+	}
+	if err := torn.cut(keptFolder(dir, now)); errors.Is(err, syscall.ENOSPC) {
+		return nil, fmt.Errorf("cut a torn write off %s: %w (%v)", torn.Log, kv.ErrNoSpace, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("cut a torn write off %s: %w", torn.Log, err)
+	}
+	return torn, nil
+}
+
+func (t *TornWrite) cut(folder string) error {
+	if err := os.Mkdir(folder, 0o750); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("keep a copy: %w", err)
+	}
+	f, err := os.OpenFile(t.Log, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// A copy of that name is one that a crash interrupted: the log has not changed since.
+	t.Kept = filepath.Join(folder, filepath.Base(t.Log)+".from-"+strconv.FormatInt(t.At, 10))
+	if err := copyTo(t.Kept, os.O_TRUNC, io.NewSectionReader(f, t.At, t.Bytes)); err != nil {
+		return fmt.Errorf("keep a copy: %w", err)
+	}
+	if err := errors.Join(syncFolder(folder), syncFolder(filepath.Dir(folder))); err != nil {
+		return fmt.Errorf("keep a copy: %w", err)
+	}
+	if err := f.Truncate(t.At); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// lock takes the lock that RocksDB takes on an open directory. It must not be called by a process that has the
+// directory open: the system gives up a process's lock with whichever of its file descriptors closes first.
+func lock(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &whole); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+			return nil, fmt.Errorf("lock %s: %w", dir, ErrLocked)
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return func() { _ = f.Close() }, nil // closing gives it up
+}

@@ -19,7 +19,7 @@ import (
 type Mem struct {
 	root string
 
-	mu      sync.Mutex
+	mu      sync.Mutex           // protects all that follows
 	objects map[string]memObject // bodies are never written to once stored
 	late    []lateWrite          // by due time, then in the order of the calls
 	puts    uint64               // successful writes, of which ETags are made

@@ -55,7 +55,7 @@ type InProcess struct {
 	ctx     context.Context // cancelled when Close abandons what is left
 	abandon context.CancelFunc
 
-	mu       sync.Mutex
+	mu       sync.Mutex        // protects all that follows, and the groups
 	groups   map[string]*group // those that have messages
 	ready    []*group          // those that a worker may take, in the order they became ready
 	workers  int

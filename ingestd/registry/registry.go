@@ -87,7 +87,7 @@ type Registry struct {
 
 	tables atomic.Pointer[map[string]*Table] // replaced whole under mu, never changed in place
 
-	mu       sync.Mutex
+	mu       sync.Mutex            // protects the three that follow, and who may replace tables
 	lookups  map[lookupKey]*lookup // under way
 	refusals map[lookupKey]refusal // recent answers that were errors
 	awayAt   time.Time             // when it was last logged that the catalog cannot be reached

@@ -61,7 +61,7 @@ type Shipper struct {
 
 	wake chan struct{} // holds a token when the schedule changed
 
-	mu       sync.Mutex
+	mu       sync.Mutex                // protects all that follows but turns, and the tracks as their comment says
 	tracks   map[eventlog.Track]*track // those that have something uncommitted, or are stopped
 	schedule schedule                  // of them, those that are due some time
 	waiting  []*track                  // for a stager, in order

@@ -13,7 +13,7 @@ import (
 type tables struct {
 	maxBytes int64
 
-	mu      sync.Mutex
+	mu      sync.Mutex // protects all that follows
 	entries map[string]*loaded
 	bytes   int64
 	clock   int64 // counts uses

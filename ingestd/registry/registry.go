@@ -85,13 +85,13 @@ type Registry struct {
 	meta Meta
 	cfg  Config
 
-	tables atomic.Pointer[map[string]*Table] // replaced whole under mu, never changed in place
+	tables atomic.Pointer[map[string]*Table] // replaced whole under writing, never changed in place
 
-	mu       sync.Mutex            // protects the three that follow, and who may replace tables
+	mu       sync.Mutex            // protects the three that follow
 	lookups  map[lookupKey]*lookup // under way
 	refusals map[lookupKey]refusal // recent answers that were errors
 	awayAt   time.Time             // when it was last logged that the catalog cannot be reached
-	writing  sync.Mutex            // one change of a record at a time; held over PutMeta
+	writing  sync.Mutex            // one change of a record, and of tables, at a time; held over PutMeta
 }
 
 type lookup struct {

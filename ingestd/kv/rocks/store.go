@@ -49,7 +49,8 @@ func newStore(dir string, db *grocksdb.DB, handles []*grocksdb.ColumnFamilyHandl
 	return s
 }
 
-// Torn says what Open cut off the write-ahead log: what a power cut left of the last write. It is nil if that was nothing.
+// Torn says what Open cut off the write-ahead log: what a power cut left of the last
+// write. It is nil if that was nothing.
 func (s *Store) Torn() *TornWrite { return s.torn }
 
 // Write implements kv.Store. It crosses into C four times, whatever the batch holds.

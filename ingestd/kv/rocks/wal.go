@@ -48,8 +48,8 @@ func unmask(sum uint32) uint32 {
 
 // checkLogs returns a *CorruptError when a log of dir was changed after it was written, and else what of the newest one
 // has to be cut off before RocksDB may see it, or nil. It reads each log once, 32 KiB at a time, and changes nothing.
-// What it has read, it has synced: after a mere kill the last write may still be on its way to the disk, and a power cut
-// during the recovery must not tear it beside a newer log.
+// What it has read, it has synced: after a mere kill the last write may still be on its way to the disk, and a power
+// cut during the recovery must not tear it beside a newer log.
 func checkLogs(dir string) (*TornWrite, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {

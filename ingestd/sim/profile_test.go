@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -67,12 +66,6 @@ func newProfile(r *rand.Rand) profile {
 		p.kvFaults = 0.01
 	}
 	return p
-}
-
-func (p *profile) String() string {
-	return fmt.Sprintf("%s, embedded %v, %d directories, %d tables, %d steps (hours between them: %v), faults %.2f/%.2f, lossy %.2f, notify %v, deadlines %v, copies %v, clobber %v, repair %v, cut %s, hot %s, by hour %v, segment %d, window %d, spill %d/%s",
-		p.catalog, p.embedded, p.nodeCount, p.tableCount, p.steps, p.slow, p.faults, p.kvFaults, p.lossy, p.notify, p.deadlines, p.copies, p.clobber, p.repair,
-		p.cutEvery, p.hot, p.byHour, p.segment, p.window, p.spillAfter, p.spillQuiet)
 }
 
 // gap is the time to the conductor's next step: mostly a burst, now and then long enough for everything to time out.

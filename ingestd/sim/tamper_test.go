@@ -299,7 +299,8 @@ func (w *world) drop(t *table) {
 	}}, ship.TableMissing, ship.TableReplaced)
 }
 
-// firstOnItsWay reports whether a log's first request for the table is under way: to a table made anew it would look like the next.
+// firstOnItsWay reports whether a log's first request for the table is under way: to a table made anew it would look
+// like the next.
 func (w *world) firstOnItsWay(t *table) bool {
 	return slices.ContainsFunc(w.queue.everything(), func(d *delivery) bool { return d.req.Table == t.id && d.req.First == 1 })
 }

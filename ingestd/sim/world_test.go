@@ -83,9 +83,12 @@ func newWorld(seed uint64, trace io.Writer) *world {
 	}
 	w.queue = &queue{w: w, flying: map[*delivery]int{}, ready: make(chan struct{}, 1<<16)}
 	for i := range w.tableCount {
-		w.tables = append(w.tables, &table{id: catalog.Ident{Namespace: "default", Name: fmt.Sprintf("t%d", i)}, removed: map[string]bool{}, causes: map[ship.Reason]bool{}})
+		w.tables = append(w.tables, &table{
+			id:      catalog.Ident{Namespace: "default", Name: fmt.Sprintf("t%d", i)},
+			removed: map[string]bool{}, causes: map[ship.Reason]bool{},
+		})
 	}
-	w.step("%s", &w.profile)
+	w.step("%+v", w.profile)
 	return w
 }
 

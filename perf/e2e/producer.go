@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -116,6 +117,10 @@ func (p *producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 		if status.Status != http.StatusServiceUnavailable && status.Status != http.StatusTooManyRequests && status.Status != http.StatusInsufficientStorage {
 			t.Errorf("a good request was answered with %v", err)
 		}
+		for _, s := range batch {
+			s.fate = refused
+		}
+	case errors.Is(err, syscall.ECONNREFUSED): // it was gone before it heard of the request
 		for _, s := range batch {
 			s.fate = refused
 		}

@@ -60,6 +60,7 @@ func (c *committer) loop() {
 // handle is one invocation.
 func (c *committer) handle() {
 	w := c.w
+	defer w.turn()()
 	ctx, cancel := c.ctx, context.CancelFunc(func() {})
 	if w.deadlines {
 		ctx, cancel = context.WithTimeout(ctx, budget)

@@ -17,6 +17,7 @@ const maxLate = metadataRetention / 4
 
 // storeFault decides about one call to the object store. Even a good one takes time, so that others run meanwhile.
 func (w *world) storeFault(c objstore.Call) objstore.Fault {
+	defer w.turn()()
 	if w.calm {
 		return objstore.Fault{}
 	}
@@ -52,6 +53,7 @@ func (w *world) storeFault(c objstore.Call) objstore.Fault {
 
 // serviceFault decides about one request to Glue or REST.
 func (w *world) serviceFault(c twin.Call) twin.Fault {
+	defer w.turn()()
 	if w.calm {
 		return twin.Fault{}
 	}

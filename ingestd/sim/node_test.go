@@ -71,6 +71,7 @@ func (n *node) start() {
 	d := &daemon{process: newProcess(w), poke: make(chan struct{}, 1), done: make(chan struct{})}
 	faults := rand.New(rand.NewPCG(w.fate.Uint64(), 4))
 	n.dir.mem.Fault = func(int) kv.Fault {
+		defer w.turn()()
 		if w.calm || w.over || faults.Float64() >= w.kvFaults {
 			return kv.None
 		}
@@ -161,6 +162,7 @@ func (d *daemon) loop() {
 	for d.alive() {
 		changed := d.log.Changed()
 		if _, err := d.ship.Step(d.ctx); err != nil {
+			defer d.w.turn()()
 			d.dead = true
 			return
 		}
@@ -193,6 +195,7 @@ func (w *world) poke(id catalog.Ident) {
 
 // notify tells the daemon that a commit to a table may have happened.
 func (d *daemon) notify(group string) {
+	defer d.w.turn()()
 	if d.alive() && !d.dead {
 		d.ship.Notify(group)
 		d.prod()

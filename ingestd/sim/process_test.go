@@ -36,11 +36,13 @@ func (p *process) alive() bool { return p.ctx.Err() == nil }
 
 // enter is where a call leaves the process.
 func (p *process) enter() error {
+	defer p.w.turn()()
 	if !p.alive() {
 		return errDead
 	}
 	if d := time.Until(p.thaw); d > 0 && !p.w.calm {
 		p.sleeps, p.woken = true, make(chan struct{})
+		p.w.turn()
 		select {
 		case <-time.After(d):
 		case <-p.woken:

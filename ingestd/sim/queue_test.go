@@ -84,6 +84,7 @@ func orNil(err error) string {
 
 // mail decides about one message: after which delays it arrives, and what its sender is told.
 func (w *world) mail() (copies []time.Duration, err error) {
+	defer w.turn()()
 	if time.Now().Before(w.dark) && !w.over {
 		return nil, nil
 	}
@@ -117,11 +118,13 @@ func (w *world) mail() (copies []time.Duration, err error) {
 
 // post delivers d after a delay.
 func (q *queue) post(d *delivery, delay time.Duration) {
+	defer q.w.turn()()
 	if at := time.Now().Add(delay); at.After(q.last) {
 		q.last = at
 	}
 	q.flying[d]++
 	time.AfterFunc(delay, func() {
+		defer q.w.turn()()
 		q.flying[d]--
 		if q.closed {
 			return
@@ -133,6 +136,7 @@ func (q *queue) post(d *delivery, delay time.Duration) {
 
 // everything lists the deliveries that wait, fly or are in a committer's hands.
 func (q *queue) everything() []*delivery {
+	defer q.w.turn()()
 	all := slices.Clone(q.wait)
 	for d, n := range q.flying {
 		if n > 0 {
@@ -150,6 +154,7 @@ func (q *queue) longest() time.Duration { return max(0, time.Until(q.last)) + ti
 
 // take hands out a batch of one group in any order, or nothing.
 func (q *queue) take() []*delivery {
+	defer q.w.turn()()
 	if len(q.wait) == 0 {
 		return nil
 	}
@@ -180,6 +185,7 @@ func (q *queue) take() []*delivery {
 // fail.
 func (q *queue) give(batch []*delivery, failed func(id string) bool) {
 	w := q.w
+	defer w.turn()()
 	for _, d := range batch {
 		again := failed(d.msg.ID)
 		if !again && (w.over || !w.chance(w.lossy/8)) {

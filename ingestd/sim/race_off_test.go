@@ -1,4 +1,4 @@
-//go:build !race && !firnsim
+//go:build !race
 
 package sim
 

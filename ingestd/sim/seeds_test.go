@@ -20,7 +20,7 @@ import (
 func TestSeeds(t *testing.T) {
 	first, last := uint64(1), uint64(tier.Pick(500, 2_000, 100_000))
 	if underRace {
-		last = 40
+		last = 25
 	}
 	if text, ok := os.LookupEnv("FIRN_SEEDS"); ok {
 		if _, err := fmt.Sscanf(text, "%d-%d", &first, &last); err != nil {

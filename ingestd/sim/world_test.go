@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,10 @@ import (
 var quiet = slog.New(slog.DiscardHandler)
 
 // world is one run: one store, one catalog, a queue, and the processes around them. All of it lives in one synctest
-// bubble, and one goroutine of it runs at a time, which is why nothing here is locked.
+// bubble, and one goroutine of it runs at a time, which is why nothing here is locked: the baton is there for the race
+// detector, which does not take waiting for another instant for an order.
 type world struct {
+	baton sync.Mutex
 	profile
 	seed  uint64
 	plan  *rand.Rand // what the conductor and the adversaries choose
@@ -71,7 +74,7 @@ func run(t *testing.T, seed uint64, trace io.Writer) *world {
 func newWorld(seed uint64, trace io.Writer) *world {
 	w := &world{
 		seed: seed, trace: trace, began: time.Now(),
-		plan: rand.New(rand.NewPCG(seed, 1)), fate: rand.New(rand.NewPCG(seed, 2)),
+		plan: rand.New(&source{PCG: rand.NewPCG(seed, 1)}), fate: rand.New(&source{PCG: rand.NewPCG(seed, 2)}),
 		store: objstore.NewMem("mem://warehouse"),
 		seen:  map[string]int{}, events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{}, saved: map[string][]byte{},
 	}
@@ -116,14 +119,39 @@ func (w *world) play() {
 	time.Sleep(w.queue.longest()) // what is still on its way belongs to this bubble
 }
 
+// source is a generator that several goroutines use, in turn.
+type source struct {
+	mu sync.Mutex
+	*rand.PCG
+}
+
+// Uint64 is for math/rand/v2.
+func (s *source) Uint64() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.PCG.Uint64()
+}
+
+// turn is for a function that uses what goroutines share: it runs after all that did so before.
+func (w *world) turn() (done func()) {
+	pass := func() {
+		w.baton.Lock()
+		defer w.baton.Unlock()
+	}
+	pass()
+	return pass
+}
+
 // wait lets d pass, and returns when everybody else is waiting again.
 func (w *world) wait(d time.Duration) {
+	defer w.turn()()
 	time.Sleep(d)
 	synctest.Wait()
 }
 
 // step writes a line of the trace.
 func (w *world) step(format string, args ...any) {
+	defer w.turn()()
 	w.seen[format]++
 	if w.trace != nil {
 		fmt.Fprintf(w.trace, "%14s  %s\n", time.Since(w.began), fmt.Sprintf(format, args...))
@@ -141,6 +169,7 @@ func (w *world) bad(format string, args ...any) {
 
 // label names a log or a table in traces by the order of appearance: ids differ from run to run.
 func (w *world) label(kind string, id uuid.UUID) string {
+	defer w.turn()()
 	l, ok := w.labels[id]
 	if !ok {
 		l = fmt.Sprintf("%s%d", kind, len(w.labels))
@@ -151,6 +180,7 @@ func (w *world) label(kind string, id uuid.UUID) string {
 
 // inCalm runs fn in an instant without faults.
 func (w *world) inCalm(fn func()) {
+	defer w.turn()()
 	was := w.calm
 	w.calm = true
 	fn()
@@ -166,6 +196,7 @@ func (w *world) backend(store objstore.Store) twin.Backend {
 }
 
 func (w *world) newUUID() (id uuid.UUID, err error) {
+	defer w.turn()()
 	for i := range id {
 		id[i] = byte(w.fate.Uint32())
 	}

@@ -36,7 +36,7 @@ func openRocks(dir string, salvage bool, lc eventlog.Config, logger *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	if torn := store.Torn(); torn != nil {
+	for _, torn := range store.Torn() {
 		logger.Warn("the power was cut during a write: nothing acked is lost", "torn", torn.String())
 	}
 	return store, nil

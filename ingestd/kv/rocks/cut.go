@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // TornWrite is what a power cut left of the last write, which was never acked, and which Open cut off.
 type TornWrite struct {
-	Log   string // path of the write-ahead log
+	Log   string // path of the write-ahead log, or of the manifest
 	At    int64  // where the record began: the log's size now
 	Bytes int64  // that were cut off
 	Kept  string // path of the copy of these bytes; it is for people to look at, and may be deleted
@@ -28,16 +29,16 @@ func (t *TornWrite) String() string {
 		"%d bytes at byte %d of %s, kept in %s", t.Bytes, t.At, t.Log, t.Kept)
 }
 
-// cutTorn cuts a torn write off the newest log of dir, if there is one. On return that is durable. RocksDB would refuse
-// such a record, or skip it and read on.
+// cutTorn cuts torn writes off the newest log of dir and off its manifest, if there are any. On return that is durable.
+// RocksDB would refuse such a record, or skip it and read on.
 //
 //  1. Take RocksDB's lock, check again.
 //  2. Copy the record to salvaged-<time>/, sync the copy and the folders.
-//  3. Truncate the log to the record's start: the commit point. Sync it. RocksDB opens a log that ends with a record.
+//  3. Truncate the file to the record's start: the commit point. Sync it. RocksDB opens a log that ends with a record.
 //
-// A crash before 3 leaves the log as it was, and the next start does the same again; after 3 there is nothing to do.
-func cutTorn(dir string, now time.Time) (*TornWrite, error) {
-	if torn, err := checkLogs(dir); err != nil || torn == nil {
+// A crash before 3 leaves the file as it was, and the next start does the same again; after 3 there is nothing to do.
+func cutTorn(dir string, now time.Time) ([]*TornWrite, error) {
+	if torn, err := findTorn(dir); err != nil || torn == nil {
 		return nil, err
 	}
 	unlock, err := lock(dir)
@@ -45,16 +46,51 @@ func cutTorn(dir string, now time.Time) (*TornWrite, error) {
 		return nil, err
 	}
 	defer unlock()
-	torn, err := checkLogs(dir) // another process may have changed them before it gave up the lock
-	if err != nil || torn == nil {
+	torn, err := findTorn(dir) // another process may have changed them before it gave up the lock
+	if err != nil {
 		return nil, err
 	}
-	if err := torn.cut(keptFolder(dir, now)); errors.Is(err, syscall.ENOSPC) {
-		return nil, fmt.Errorf("cut a torn write off %s: %w (%v)", torn.Log, kv.ErrNoSpace, err)
-	} else if err != nil {
-		return nil, fmt.Errorf("cut a torn write off %s: %w", torn.Log, err)
+	for _, t := range torn {
+		if err := t.cut(keptFolder(dir, now)); errors.Is(err, syscall.ENOSPC) {
+			return nil, fmt.Errorf("cut a torn write off %s: %w (%v)", t.Log, kv.ErrNoSpace, err)
+		} else if err != nil {
+			return nil, fmt.Errorf("cut a torn write off %s: %w", t.Log, err)
+		}
 	}
 	return torn, nil
+}
+
+func findTorn(dir string) ([]*TornWrite, error) {
+	log, err := checkLogs(dir)
+	if err != nil {
+		return nil, err
+	}
+	var torn []*TornWrite
+	for _, t := range []*TornWrite{log, checkManifest(dir)} {
+		if t != nil {
+			torn = append(torn, t)
+		}
+	}
+	return torn, nil
+}
+
+// checkManifest returns what a power cut left of the last record of the manifest, or nil. A manifest has the format of a
+// log and is synced record by record (a few at a time at most), before anything relies on what the record says. RocksDB
+// takes one that is cut short, and notices all damage by itself, so that this needs no error.
+func checkManifest(dir string) *TornWrite {
+	current, err := os.ReadFile(filepath.Join(dir, "CURRENT"))
+	if err != nil {
+		return nil
+	}
+	name := strings.TrimSuffix(string(current), "\n")
+	if !strings.HasPrefix(name, "MANIFEST-") || filepath.Base(name) != name {
+		return nil
+	}
+	torn, err := checkLogFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil
+	}
+	return torn
 }
 
 func (t *TornWrite) cut(folder string) error {

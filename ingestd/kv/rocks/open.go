@@ -46,8 +46,8 @@ func Open(dir string, cfg Config) (*Store, error) {
 	}
 	s, err := open(dir, cfg, grocksdb.TolerateCorruptedTailRecordsRecovery, false)
 	if err != nil {
-		if torn != nil {
-			err = fmt.Errorf("%w. Before that, %v", err, torn)
+		for _, t := range torn {
+			err = fmt.Errorf("%w. Before that, %v", err, t)
 		}
 		return nil, err
 	}

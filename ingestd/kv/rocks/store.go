@@ -28,7 +28,7 @@ import (
 // Store is an open RocksDB. It is safe for concurrent use.
 type Store struct {
 	dir  string
-	torn *TornWrite
+	torn []*TornWrite
 
 	mu       sync.RWMutex // held for reading by every call into C, for writing by Close
 	db       *grocksdb.DB // nil once closed
@@ -49,9 +49,8 @@ func newStore(dir string, db *grocksdb.DB, handles []*grocksdb.ColumnFamilyHandl
 	return s
 }
 
-// Torn says what Open cut off the write-ahead log: what a power cut left of the last
-// write. It is nil if that was nothing.
-func (s *Store) Torn() *TornWrite { return s.torn }
+// Torn says what Open cut off: what a power cut left of the last writes to the write-ahead log and to the manifest.
+func (s *Store) Torn() []*TornWrite { return s.torn }
 
 // Write implements kv.Store. It crosses into C four times, whatever the batch holds.
 func (s *Store) Write(b *kv.Batch, sync bool) error {

@@ -2,6 +2,7 @@ package rocks
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linxGnu/grocksdb"
 	"golang.org/x/sys/unix"
 
 	"firn/ingestd/kv"
@@ -137,13 +139,13 @@ func (l tornLog) opens(t *testing.T, dir, what string, log []byte) {
 	if has(t, s, l.before) {
 		t.Fatalf("%s: a torn write is there", what)
 	}
-	torn := s.Torn()
-	if torn == nil {
+	if len(s.Torn()) == 0 {
 		if got, err := os.ReadFile(filepath.Join(placed, l.name)); err == nil && len(got) != len(log) {
 			t.Fatalf("%s: the log was cut without a word", what)
 		}
 		return
 	}
+	torn := s.Torn()[0]
 	kept, err := os.ReadFile(torn.Kept)
 	if err != nil || torn.At != l.record || !bytes.Equal(kept, log[l.record:]) {
 		t.Fatalf("%s: cut at %d, want %d; kept %d bytes (%v), want %d", what, torn.At, l.record, len(kept), err, int64(len(log))-l.record)
@@ -383,7 +385,7 @@ func TestCutTornAgainAndLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	torn, err := cutTorn(placed, now)
-	if err != nil || torn.Kept != kept {
+	if err != nil || len(torn) != 1 || torn[0].Kept != kept {
 		t.Fatalf("cut: %+v, %v", torn, err)
 	}
 	if got, err := os.ReadFile(kept); err != nil || !bytes.Equal(got, log[l.record:]) {
@@ -394,5 +396,47 @@ func TestCutTornAgainAndLocked(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(placed, l.name)); err != nil || info.Size() != l.record {
 		t.Errorf("the log's size: %d, %v; want %d", info.Size(), err, l.record)
+	}
+}
+
+// The manifest is a log too. Its last record may be torn at the same moment.
+func TestHolesInTheManifestOpen(t *testing.T) {
+	dir, logs := tornLogs(t)
+	l := logs[tornSizes-1]
+	names, _ := filepath.Glob(filepath.Join(dir, "MANIFEST-*"))
+	if len(names) != 1 {
+		t.Fatalf("manifests: %v", names)
+	}
+	whole, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A record that begins in the manifest's last page, and whose second page is missing.
+	record := append(bytes.Clone(l.bytes[:fragmentBytes(l.bytes)]), make([]byte, page)...)
+	binary.LittleEndian.PutUint16(record[4:], uint16(len(record)-logHeader))
+	placed := l.place(t, dir, l.bytes)
+	manifest := filepath.Join(placed, filepath.Base(names[0]))
+	if err := os.WriteFile(manifest, append(bytes.Clone(whole), record...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := open(placed, small(), grocksdb.TolerateCorruptedTailRecordsRecovery, true); err == nil {
+		_ = s.Close()
+		t.Error("RocksDB takes such a manifest by itself: checkManifest is needless")
+	}
+	if err := os.WriteFile(filepath.Join(placed, l.name), l.without(3), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(placed, small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if torn := s.Torn(); len(torn) != 2 || torn[1].Log != manifest || torn[1].At != int64(len(whole)) {
+		t.Errorf("cut %v, want the log's last record, and the manifest's at %d", torn, len(whole))
+	}
+	for i := range l.before {
+		if !has(t, s, i) {
+			t.Fatalf("write %d is gone", i)
+		}
 	}
 }

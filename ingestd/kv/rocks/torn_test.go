@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -439,4 +440,36 @@ func TestHolesInTheManifestOpen(t *testing.T) {
 			t.Fatalf("write %d is gone", i)
 		}
 	}
+}
+
+// Whatever the bytes are: a cut lies within them, and what it leaves is a log that is whole.
+func FuzzCheckLogFile(f *testing.F) {
+	record := []byte{0, 0, 0, 0, 3, 0, fullType, 'a', 'b', 'c'}
+	sum := crc32.Checksum(record[6:], castagnoli)
+	binary.LittleEndian.PutUint32(record, (sum>>15|sum<<17)+0xa282ead8)
+	if !verifies(record) {
+		f.Fatal("the seed is no record")
+	}
+	f.Add(record)
+	f.Add(append(make([]byte, page), record...))
+	f.Add(append(bytes.Clone(record), append(make([]byte, page), 1)...))
+	path := filepath.Join(f.TempDir(), "000004.log")
+	f.Fuzz(func(t *testing.T, log []byte) {
+		if err := os.WriteFile(path, log, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		torn, err := checkLogFile(path)
+		if err != nil || torn == nil {
+			return
+		}
+		if torn.At < 0 || torn.Bytes <= 0 || torn.At+torn.Bytes != int64(len(log)) {
+			t.Fatalf("%d bytes: %+v", len(log), torn)
+		}
+		if err := os.Truncate(path, torn.At); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := checkLogFile(path); again != nil || err != nil {
+			t.Fatalf("after the cut: %+v, %v", again, err)
+		}
+	})
 }

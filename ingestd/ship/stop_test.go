@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -526,16 +527,16 @@ func TestNamesAreNeverOverwritten(t *testing.T) {
 func TestOldFilesAreNotTakenUp(t *testing.T) {
 	bubble(t, func(w *world) {
 		n := w.start(kv.NewMem())
-		var left string
+		var left atomic.Value // the key, a string
 		w.store.SetFault(func(c objstore.Call) objstore.Fault {
 			if c.Op == objstore.OpPut && strings.Contains(c.Key, "/data/") {
-				left = c.Key
+				left.Store(c.Key)
 				return objstore.Fault{Applied: true, Err: errors.New("connection reset")}
 			}
 			return objstore.Fault{}
 		})
 		n.mustAppend("clicks", some(3)...)
-		n.within(time.Minute, "uploaded, as far as the store knows", func() bool { return left != "" })
+		n.within(time.Minute, "uploaded, as far as the store knows", func() bool { return left.Load() != nil })
 		dir := n.crash(rand.New(rand.NewPCG(1, 1)))
 		w.store.SetFault(nil)
 		time.Sleep(30 * time.Hour)
@@ -545,7 +546,7 @@ func TestOldFilesAreNotTakenUp(t *testing.T) {
 		if st := n.shipper.Stats(); st.Renamed != 1 {
 			w.Errorf("%+v", st)
 		}
-		if err := w.store.Delete(w.Context(), left); err != nil {
+		if err := w.store.Delete(w.Context(), left.Load().(string)); err != nil {
 			w.Fatal(err)
 		}
 		w.check("clicks")

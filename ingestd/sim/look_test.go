@@ -133,6 +133,7 @@ func (w *world) lookAtHint(key string) {
 	if w.service != nil {
 		return
 	}
+	defer w.turn()()
 	for _, t := range w.tables {
 		dir := t.id.Namespace + "/" + t.id.Name
 		if !strings.HasPrefix(key, dir+"/") {

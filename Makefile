@@ -76,7 +76,7 @@ venv-query: .venv/stamp-query ## make .venv with DuckDB alone, for scripts/duckd
 .PHONY: test
 test: setup venv ## the quick tier, with the race detector (10 minutes at most)
 	@export FIRN_TIER=test
-	$(GOTEST) -race -timeout 10m $(ALL)
+	$(GOTEST) -race -timeout 25m $(ALL)
 	$(if $(RUN),,$(GO) test -run '^TestSeeds$$' ./ingestd/sim) # all seeds: under the race detector they are few
 	scripts/simulate $(RUN)
 

@@ -20,7 +20,7 @@ import (
 type keyed struct {
 	table  *table
 	events []*sent
-	at     time.Time
+	at     time.Time // when it was sent first: the window in which its keys are remembered counts from there
 }
 
 // send appends a few batches on one node.
@@ -54,7 +54,7 @@ func (n *node) append(t *table, count int) {
 		e := &sent{payload: fmt.Sprintf("%s-%d", n.dir.name, len(w.events)), table: t, uuid: known.UUID, keyed: withKeys}
 		w.events[e.payload], batch[i] = e, e
 	}
-	n.appendBatch(known, batch)
+	n.appendBatch(known, batch, time.Now())
 }
 
 // retry sends a batch with idempotency keys once more, on the directory that may have it, within
@@ -70,11 +70,11 @@ func (n *node) retry() {
 		return
 	}
 	w.step("%s: %d events with keys are sent again", n.dir.name, len(r.events))
-	n.appendBatch(known, r.events)
+	n.appendBatch(known, r.events, r.at)
 }
 
-// appendBatch sends events and notes what became of them.
-func (n *node) appendBatch(known *registry.Table, batch []*sent) {
+// appendBatch sends events, for the first time or again, and notes what became of them.
+func (n *node) appendBatch(known *registry.Table, batch []*sent, first time.Time) {
 	w, t := n.w, batch[0].table
 	b, err := column.New(event.Schema)
 	if err != nil {
@@ -96,7 +96,7 @@ func (n *node) appendBatch(known *registry.Table, batch []*sent) {
 	got, err := n.log.Append(context.Background(), eventlog.Append{Table: eventlog.Table{Name: t.id.Name, UUID: known.UUID}, Batch: b, ReceivedAt: time.Now()})
 	synctest.Wait()
 	if batch[0].keyed && (err != nil || w.plan.IntN(4) == 0) {
-		n.dir.retry = &keyed{t, batch, time.Now()}
+		n.dir.retry = &keyed{t, batch, first}
 	}
 	if err != nil {
 		w.step("%s: %d events for %s not acked: %v", n.dir.name, len(batch), t.id.Name, err)

@@ -28,7 +28,7 @@ func python(t *testing.T) string {
 	}
 	path, err := exec.LookPath(path)
 	if err != nil {
-		t.Skip("no Python with PyArrow and DuckDB: run `make setup`, or set FIRN_PYTHON")
+		t.Skip("no Python with PyArrow and DuckDB: run `make venv`, or set FIRN_PYTHON")
 	}
 	return path
 }

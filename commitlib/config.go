@@ -52,6 +52,10 @@ type Config struct {
 	// Phase is told when the named phase begins and ends; the one here is "swap". May be nil.
 	Phase func(name string, enter bool)
 
+	// Committed is told of each snapshot that became current, in the goroutine that committed it; it must not block.
+	// May be nil.
+	Committed func(Committed)
+
 	// DeadLetter takes a message that can never succeed; an error returns the message to its queue. Nil: such a
 	// message is logged, counted and acknowledged.
 	DeadLetter func(ctx context.Context, m Message, reason string) error

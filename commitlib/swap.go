@@ -33,6 +33,7 @@ func (r *run) attempt(ctx context.Context, number int) error {
 	switch {
 	case err == nil:
 		r.succeed(next, table, swapped)
+		r.tellCommitted(next.snapshot.ID, number)
 		return nil
 	case errors.Is(err, catalog.ErrConflict):
 		r.counters.conflicts.Add(1)

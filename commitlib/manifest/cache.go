@@ -31,6 +31,7 @@ func (c *cache[V]) get(key string, make func() (V, error)) (V, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.byKey[key]; ok {
+		Hits.Add(1)
 		c.order.MoveToFront(e)
 		return e.Value.(*cached[V]).value, nil
 	}
@@ -67,6 +68,7 @@ func listLayout() *layout {
 	if reparse {
 		return mustParse(listSchema)
 	}
+	Hits.Add(1)
 	return parsedListLayout
 }
 

@@ -11,6 +11,9 @@ import (
 // Parses counts the schemas that this process has parsed. A warm commit adds nothing to it.
 var Parses atomic.Int64
 
+// Hits counts the schemas that this process took from memory in place of parsing them.
+var Hits atomic.Int64
+
 // layout is a parsed schema in the form that values are read and written by: Avro's types, each field with its Iceberg
 // field id, and unions only as "null or one type", which is all that the specification uses.
 type layout struct {

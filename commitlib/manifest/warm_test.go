@@ -33,7 +33,7 @@ func TestWarmCommitsParseNothing(t *testing.T) {
 	if _, _, err := Read(data); err != nil {
 		t.Fatal(err)
 	}
-	before := Parses.Load()
+	before, hits := Parses.Load(), Hits.Load()
 	for range 500 {
 		appendSnapshot(t, hour, hourEntries, nil)
 		appendSnapshot(t, lane, laneEntries, nil)
@@ -43,6 +43,10 @@ func TestWarmCommitsParseNothing(t *testing.T) {
 	}
 	if n := Parses.Load() - before; n != 0 {
 		t.Errorf("1,000 warm commits parsed %d schemas", n)
+	}
+	// A commit takes the manifest's schema and the list's, and reading takes one.
+	if n := Hits.Load() - hits; n != 1000*2+500 {
+		t.Errorf("1,000 warm commits took %d schemas from memory", n)
 	}
 	if _, err := writeUncached(hour, hourEntries); err != nil {
 		t.Fatal(err)

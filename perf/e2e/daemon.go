@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"firn/perf/spawn"
 )
 
 const (
@@ -85,9 +87,7 @@ func launch(t testing.TB, o Options) *Daemon {
 		}
 	}
 	d.cmd.Env = append(d.cmd.Env, o.Env...)
-	// The daemon goes with this process even if it is killed.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := startLocked(d.cmd); err != nil {
+	if err := spawn.Start(d.cmd); err != nil {
 		t.Fatalf("start ingestd: %v", err)
 	}
 	go func() {

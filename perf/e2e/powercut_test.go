@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"firn/perf/spawn"
 	"firn/perf/tier"
 )
 
@@ -32,7 +33,7 @@ func mountDisk(t *testing.T, mountpoint, image string, seed uint64) *disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := startLocked(d.cmd); err != nil {
+	if err := spawn.Start(d.cmd); err != nil {
 		t.Fatalf("mount: %v", err)
 	}
 	d.lines = bufio.NewReader(out)

@@ -87,7 +87,7 @@ func (c *Committer) handleGroup(ctx context.Context, msgs []Message) (acked int)
 		switch {
 		case err != nil:
 			why[i] = err.Error()
-		case r.Group() != m.Group:
+		case QueueGroup(r.Group()) != QueueGroup(m.Group):
 			why[i] = fmt.Sprintf("message of group %q holds a request for table %s", m.Group, r.Table)
 		default:
 			id = r.Table

@@ -19,7 +19,7 @@ var homes = map[string][]string{
 	"github.com/linxGnu/grocksdb":              {"firn/ingestd/kv/rocks"},
 	"github.com/aws/aws-lambda-go/":            {"firn/flushlambda"},
 	"github.com/aws/aws-sdk-go-v2/service/s3":  {"firn/commitlib/objstore/s3store"},
-	"github.com/aws/aws-sdk-go-v2/service/sqs": {"firn/ingestd/commitq", "firn/flushlambda"},
+	"github.com/aws/aws-sdk-go-v2/service/sqs": {"firn/commitlib/fifo"},
 }
 
 type listed struct {

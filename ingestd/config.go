@@ -11,6 +11,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"firn/commitlib/warehouse"
 )
 
 // Config is everything that an operator can set. Each member is a flag, and an environment variable of the
@@ -18,8 +20,10 @@ import (
 type Config struct {
 	Listen    string
 	Data      string
-	Warehouse string // empty: "warehouse" inside Data
+	Warehouse string // s3://bucket/prefix or a directory; empty: "warehouse" inside Data
 	Namespace string
+	Queue     string             // URL of an SQS FIFO queue; empty: requests are committed in this process
+	Lake      warehouse.Settings // of catalog and S3; Warehouse and the environment are put in by lake
 
 	CutInterval  time.Duration
 	SegmentBytes ByteSize
@@ -36,8 +40,10 @@ type Config struct {
 	EventBytes    ByteSize
 	InFlight      ByteSize
 	EncodeWorkers int
+	ReplyWithin   time.Duration
 
-	LogLevel slog.Level
+	LogLevel   slog.Level
+	MetricsEMF bool
 
 	Drain   bool
 	Check   bool
@@ -51,6 +57,7 @@ func Default() Config {
 		Listen:        "127.0.0.1:8080",
 		Data:          "./firn-data",
 		Namespace:     "default",
+		Lake:          warehouse.Settings{Catalog: warehouse.ObjectStore},
 		CutInterval:   10 * time.Second,
 		SegmentBytes:  32 << 20,
 		AutoCreate:    true,
@@ -64,6 +71,7 @@ func Default() Config {
 		EventBytes:    1 << 20,
 		InFlight:      32 << 20,
 		EncodeWorkers: 1,
+		ReplyWithin:   25 * time.Second, // API Gateway waits 29 s, common balancers 60 s
 	}
 }
 
@@ -71,8 +79,18 @@ func Default() Config {
 func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Listen, "listen", c.Listen, "`address` to serve HTTP on. There is no authentication: anything but a loopback address is refused")
 	fs.StringVar(&c.Data, "data", c.Data, "`directory` of the event log. One ingestd at a time; an acked event is as safe as the volume that this lies on")
-	fs.StringVar(&c.Warehouse, "warehouse", c.Warehouse, "where the tables lie: a `directory`. A table is at <warehouse>/<namespace>/<table> (default: \"warehouse\" inside the data directory)")
+	fs.StringVar(&c.Warehouse, "warehouse", c.Warehouse, "where the tables lie: a directory, or s3://bucket/prefix with the AWS_… variables or the instance's role. A table is at <`warehouse`>/<namespace>/<table> (default: \"warehouse\" inside the data directory)")
 	fs.StringVar(&c.Namespace, "namespace", c.Namespace, "`namespace` of the tables")
+	fs.StringVar(&c.Queue, "queue", c.Queue, "`URL` of an SQS FIFO queue that flushlambda serves; commit requests go there. Without it ingestd commits in its own process, on S3 too")
+	fs.StringVar(&c.Lake.Catalog, "catalog", c.Lake.Catalog, "`kind` of catalog that holds the table pointers: objectstore (the warehouse itself), glue, or rest; the committer must have the same")
+	fs.StringVar(&c.Lake.CatalogURI, "catalog-uri", c.Lake.CatalogURI, "rest: `URI` of the service, without /v1")
+	fs.StringVar(&c.Lake.CatalogWarehouse, "catalog-warehouse", c.Lake.CatalogWarehouse, "rest: the `warehouse` to ask the service for; glue: the catalog's id, where it is not the account's own")
+	fs.StringVar(&c.Lake.CatalogOAuthURI, "catalog-oauth-uri", c.Lake.CatalogOAuthURI, "rest: `URI` that gives out OAuth2 tokens, where it is not the service itself. The client's id:secret is FIRN_CATALOG_CREDENTIAL, a ready bearer token FIRN_CATALOG_TOKEN: secrets are no flags")
+	fs.StringVar(&c.Lake.CatalogScope, "catalog-scope", c.Lake.CatalogScope, "rest: OAuth2 `scope` to ask for")
+	fs.StringVar(&c.Lake.CatalogSigV4, "catalog-sigv4", c.Lake.CatalogSigV4, "rest: sign requests with AWS's signature for this `service`: glue or s3tables")
+	fs.StringVar(&c.Lake.S3SSE, "s3-sse", c.Lake.S3SSE, "server-side `encryption` of what is written: AES256 or aws:kms (default: as the bucket says)")
+	fs.StringVar(&c.Lake.S3KMSKey, "s3-kms-key", c.Lake.S3KMSKey, "with aws:kms: id or ARN of the `key` (default: the account's own for S3)")
+	fs.StringVar(&c.Lake.S3PathStyle, "s3-path-style", c.Lake.S3PathStyle, "`true` or false: address buckets in the path (default: true where AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_S3 is set)")
 	fs.Var((*period)(&c.CutInterval), "cut-interval", "longest `time` that an acked event waits before its segment is cut and committed; a table's settings may say otherwise. Shorter makes events visible sooner, in smaller files")
 	fs.Var(&c.SegmentBytes, "segment-bytes", "`size` of uncompressed rows at which a segment is cut before its time. Encoding one takes about three times as much memory")
 	fs.Var((*period)(&c.HotRetention), "hot-retention", "`time` that events stay readable in the log after their commit; a table's settings may say otherwise. 0 drops them at once")
@@ -87,9 +105,11 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.Var(&c.EventBytes, "event-bytes", "largest `size` of one event's payload")
 	fs.Var(&c.InFlight, "in-flight-bytes", "`size` of all request bodies in memory at once; beyond it requests get 503")
 	fs.IntVar(&c.EncodeWorkers, "encode-workers", c.EncodeWorkers, "`number` of segments encoded at once; each holds one segment in memory")
+	fs.Var((*period)(&c.ReplyWithin), "reply-within", "longest `time` that a request with ?ack=staged or ?ack=committed, or POST /tables/{table}/commit, is kept waiting. Keep it below the idle time-out of whatever stands before ingestd")
+	fs.BoolVar(&c.MetricsEMF, "metrics-emf", c.MetricsEMF, "write metrics to standard output once a minute, in CloudWatch's embedded metric format; /metrics has them all either way")
 	fs.Var((*level)(&c.LogLevel), "log-level", "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")
-	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration and the directories, print the settings, and exit; nothing is made or changed")
+	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration and the directories, ask the store, the catalog and the queue for something small, print the settings, and exit; nothing is made or changed")
 	fs.BoolVar(&c.Salvage, "salvage", c.Salvage, "open a log whose write-ahead log is damaged, up to the damage. What lies behind it is LOST: a start without this flag says how much that is")
 	fs.BoolVar(&c.Version, "version", c.Version, "print the version and exit")
 }
@@ -102,13 +122,14 @@ func Parse(args, environ []string) (Config, error) {
 	fs.SetOutput(io.Discard) // whoever called tells the error, once
 	c.flags(fs)
 	errs := setFromEnvironment(fs, environ)
+	c.secretsFrom(environ)
 	if err := fs.Parse(args); err != nil {
 		return c, err
 	}
 	if fs.NArg() > 0 {
 		errs = append(errs, fmt.Errorf("unexpected argument %q: all settings are flags", fs.Arg(0)))
 	}
-	if c.Warehouse == "" {
+	if c.Warehouse == "" && c.Lake.Catalog != warehouse.REST {
 		c.Warehouse = filepath.Join(c.Data, "warehouse")
 	}
 	if len(errs) > 0 { // what could not be read is not what was meant: its bounds would only add noise
@@ -141,8 +162,18 @@ func (c Config) Validate() error {
 	if c.Data == "" {
 		bad("data", "empty: name a directory")
 	}
-	if scheme, _, ok := strings.Cut(c.Warehouse, "://"); ok {
-		bad("warehouse", "%s:// is not supported by this version: give a directory", scheme)
+	for _, v := range c.lake().Violations() {
+		if secrets[v.Variable] != nil {
+			errs = append(errs, v)
+			continue
+		}
+		bad(flagName(v.Variable), "%s", v.Problem)
+	}
+	if c.Queue != "" && !c.lake().OnS3() {
+		bad("queue", "the committer behind it could not reach a warehouse in a directory: give a -warehouse on S3, or leave -queue out")
+	}
+	if c.Queue != "" && !strings.HasSuffix(c.Queue, ".fifo") {
+		bad("queue", "%q is no FIFO queue's URL, which ends in .fifo: a table's requests must stay in order", c.Queue)
 	}
 	if !validNamespace(c.Namespace) {
 		bad("namespace", "%q does not match ^[a-z][a-z0-9_]{0,127}$, which every catalog accepts", c.Namespace)
@@ -181,6 +212,9 @@ func (c Config) Validate() error {
 	if c.InFlight < 2*c.BodyBytes {
 		bad("in-flight-bytes", "%v is less than twice -body-bytes (%v): such a body, compressed and expanded, could never be admitted", c.InFlight, c.BodyBytes)
 	}
+	if c.ReplyWithin < time.Second || c.ReplyWithin > time.Hour {
+		bad("reply-within", "%v is not between 1s and 1h", c.ReplyWithin)
+	}
 	if c.Drain && c.Salvage {
 		bad("drain", "not together with -salvage: start with -salvage first, look, then drain")
 	}
@@ -207,7 +241,7 @@ func validNamespace(s string) bool {
 	return true
 }
 
-// effective lists the settings by flag name, sorted, as a start prints them. There is no secret among them.
+// effective lists the settings by flag name, sorted, as a start prints them. Secrets are no flags.
 func (c Config) effective() []slog.Attr {
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
 	c.flags(fs)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -32,12 +33,12 @@ func TestFlagWinsOverEnvironment(t *testing.T) {
 func TestAllViolationsAtOnce(t *testing.T) {
 	_, err := Parse([]string{
 		"-listen", "0.0.0.0:80", "-cut-interval", "1ms", "-table-share", "2", "-body-bytes", "2MiB", "-event-bytes", "4MiB", "-in-flight-bytes", "3MiB",
-		"-warehouse", "s3://bucket/x", "-namespace", "Default",
+		"-warehouse", "s3a://bucket/x", "-queue", "https://sqs.eu-west-1.amazonaws.com/1/q", "-reply-within", "0s", "-namespace", "Default",
 	}, nil)
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"-listen", "-cut-interval", "-table-share", "-event-bytes", "-in-flight-bytes", "-warehouse", "-namespace"} {
+	for _, want := range []string{"-listen", "-cut-interval", "-table-share", "-event-bytes", "-in-flight-bytes", "-warehouse", "-namespace", "-queue", "-reply-within"} {
 		if !strings.Contains(err.Error(), want+":") {
 			t.Errorf("violation of %s is missing in:\n%v", want, err)
 		}
@@ -66,6 +67,42 @@ func TestWrongFlags(t *testing.T) {
 	f(`unknown environment variable FIRN_CUTINTERVAL: did you mean FIRN_CUT_INTERVAL?`, nil, []string{"FIRN_CUTINTERVAL=2s"})
 	f(`unknown environment variable FIRN_COLOR_OF_THE_SKY: no flag has that name`, nil, []string{"FIRN_COLOR_OF_THE_SKY=blue"})
 	f(`-cut-interval: 1ms is not between 100ms and 1h`, []string{"-cut-interval", "1ms"}, nil)
+	f(`-queue: the committer behind it could not reach a warehouse in a directory: give a -warehouse on S3, or leave -queue out`, []string{"-queue", "https://sqs.example.com/1/q.fifo"}, nil)
+	f(`-catalog-uri: is not set: write the service's URI without /v1, such as https://catalog.example.com/iceberg`, []string{"-warehouse", "s3://lake"}, []string{"FIRN_CATALOG=rest"})
+	f(`FIRN_CATALOG_TOKEN: means nothing here, since the catalog is objectstore, which is the warehouse itself: unset it, or set FIRN_CATALOG=rest`, nil, []string{"FIRN_CATALOG_TOKEN=x"})
+}
+
+// TestAWSSettings wants each setting from a flag and from the environment alike, secrets from there alone, and never
+// shown.
+func TestAWSSettings(t *testing.T) {
+	const queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/commits.fifo"
+	environ := []string{"FIRN_WAREHOUSE=s3://lake/events", "FIRN_CATALOG=rest", "FIRN_CATALOG_URI=https://catalog.example.com",
+		"FIRN_CATALOG_WAREHOUSE=main", "FIRN_CATALOG_CREDENTIAL=id:hunter2", "FIRN_CATALOG_OAUTH_URI=https://id.example.com/token",
+		"FIRN_CATALOG_SCOPE=all", "FIRN_QUEUE=" + queue, "FIRN_S3_SSE=aws:kms", "FIRN_S3_KMS_KEY=alias/lake", "FIRN_S3_PATH_STYLE=false",
+		"FIRN_DEAD_LETTER_QUEUE=" + queue, "FIRN_METRICS_EMF=true", "FIRN_REPLY_WITHIN=10s", "AWS_REGION=eu-west-1"}
+	flags := []string{"-warehouse", "s3://lake/events", "-catalog", "rest", "-catalog-uri", "https://catalog.example.com",
+		"-catalog-warehouse", "main", "-catalog-oauth-uri", "https://id.example.com/token", "-catalog-scope", "all", "-queue", queue,
+		"-s3-sse", "aws:kms", "-s3-kms-key", "alias/lake", "-s3-path-style", "false", "-metrics-emf", "-reply-within", "10s"}
+	a, err := Parse(nil, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Parse(flags, []string{"FIRN_CATALOG_CREDENTIAL=id:hunter2", "AWS_REGION=eu-west-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Config{a, b} {
+		if s := c.lake(); s.CatalogCredential != "id:hunter2" || s.Getenv("AWS_REGION") != "eu-west-1" || s.Warehouse != "s3://lake/events" {
+			t.Errorf("settings %+v", s)
+		}
+	}
+	shown := fmt.Sprint(a.effective())
+	if shown != fmt.Sprint(b.effective()) || !strings.Contains(shown, "s3-kms-key=alias/lake") {
+		t.Errorf("environment and flags differ:\n%v\n%v", a.effective(), b.effective())
+	}
+	if strings.Contains(shown, "hunter2") {
+		t.Errorf("a secret is shown: %s", shown)
+	}
 }
 
 func TestHelpAndVersion(t *testing.T) {

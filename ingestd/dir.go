@@ -22,11 +22,17 @@ func ensureDirs(c Config) error {
 	if data == nil {
 		data = ensureDir("data", logDir(c), privateMode)
 	}
+	if !c.lake().OnDisk() {
+		return data
+	}
 	return errors.Join(data, ensureDir("warehouse", c.Warehouse, openMode))
 }
 
 // checkDirs says whether ensureDirs would succeed, as far as that can be told without making anything.
 func checkDirs(c Config) error {
+	if !c.lake().OnDisk() {
+		return checkDir("data", logDir(c))
+	}
 	return errors.Join(checkDir("data", logDir(c)), checkDir("warehouse", c.Warehouse))
 }
 

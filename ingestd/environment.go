@@ -7,12 +7,35 @@ import (
 	"strings"
 )
 
-// notFlags are variables with our prefix that set nothing here: they belong to tests and their tools, which may have
-// them exported where ingestd is started.
-var notFlags = []string{"FIRN_PHASE_FILE", "FIRN_PYTHON", "FIRN_SEED", "FIRN_SEEDS", "FIRN_SOAK", "FIRN_TEST_STORE", "FIRN_TIER"}
+// secrets are variables that no flag sets: flags are shown to everybody by ps.
+var secrets = map[string]func(c *Config, value string){
+	"FIRN_CATALOG_TOKEN":      func(c *Config, v string) { c.Lake.CatalogToken = v },
+	"FIRN_CATALOG_CREDENTIAL": func(c *Config, v string) { c.Lake.CatalogCredential = v },
+}
+
+// secretsFrom sets what the environment alone may say, and lets the AWS_ variables be found there.
+func (c *Config) secretsFrom(environ []string) {
+	values := make(map[string]string, len(environ))
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		values[name] = value
+		if set := secrets[name]; set != nil {
+			set(c, value)
+		}
+	}
+	c.Lake.Getenv = func(name string) string { return values[name] }
+}
+
+// notFlags are variables with our prefix that set nothing here: they belong to the committer, or to tests and their
+// tools, which may have them exported where ingestd is started.
+var notFlags = []string{"FIRN_DEAD_LETTER_QUEUE", "FIRN_PEERS", "FIRN_PHASE_FILE", "FIRN_PYTHON", "FIRN_SEED", "FIRN_SEEDS", "FIRN_SOAK", "FIRN_TEST_STORE", "FIRN_TIER"}
 
 func envName(flagName string) string {
 	return "FIRN_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+func flagName(envName string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(envName, "FIRN_"), "_", "-"))
 }
 
 // setFromEnvironment sets the flags that the environment names, and returns all that is wrong with it. A FIRN_ variable
@@ -22,7 +45,7 @@ func setFromEnvironment(fs *flag.FlagSet, environ []string) (errs []error) {
 	fs.VisitAll(func(f *flag.Flag) { names[envName(f.Name)] = f })
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, "FIRN_") || slices.Contains(notFlags, name) {
+		if !strings.HasPrefix(name, "FIRN_") || slices.Contains(notFlags, name) || secrets[name] != nil {
 			continue
 		}
 		f, ok := names[name]

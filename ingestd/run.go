@@ -15,9 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/commitlib"
-	"firn/commitlib/catalog"
-	"firn/commitlib/catalog/objectstore"
-	"firn/commitlib/objstore"
+	"firn/commitlib/warehouse"
 	"firn/ingestd/commitq"
 	"firn/ingestd/event"
 	"firn/ingestd/eventlog"
@@ -40,16 +38,22 @@ type daemon struct {
 	phases  *phase.Recorder
 	kv      closer
 	log     *eventlog.Log
-	store   *objstore.Dir
-	catalog catalog.Catalog
-	queue   *commitq.InProcess
+	lake    *warehouse.Warehouse
+	queue   queue
 	tables  *registry.Registry
-	commit  *commitlib.Committer
+	commit  *commitlib.Committer // nil: another process commits, behind the queue
 	shipper *ship.Shipper
 	api     *httpapi.API
 }
 
 type closer interface{ Close() error }
+
+// queue is a commit queue that this process owns.
+type queue interface {
+	commitq.Queue
+	Stats() commitq.Stats
+	Close(ctx context.Context) error
+}
 
 // run starts the daemon and returns when ctx ends, when a drain is done, or when the log breaks.
 func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger) (err error) {
@@ -126,10 +130,11 @@ func (d *daemon) openLog() error {
 
 // wire connects the parts. Nothing runs yet but the log's writer.
 func (d *daemon) wire() (err error) {
-	if d.store, err = objstore.OpenDir(d.cfg.Warehouse); err != nil {
-		return fmt.Errorf("open warehouse: %w", err)
+	settings := d.cfg.lake()
+	settings.Logger = d.logger
+	if d.lake, err = warehouse.Open(context.Background(), settings); err != nil {
+		return err
 	}
-	d.catalog = objectstore.New(d.store, objectstore.Config{Logger: d.logger})
 
 	rc := registry.DefaultConfig()
 	rc.Namespace = d.cfg.Namespace
@@ -137,15 +142,12 @@ func (d *daemon) wire() (err error) {
 	rc.Defaults.CutInterval = registry.Duration(d.cfg.CutInterval)
 	rc.Defaults.HotRetention = registry.Duration(d.cfg.HotRetention)
 	rc.Logger = d.logger
-	if d.tables, err = registry.Open(d.catalog, d.log, rc); err != nil {
+	if d.tables, err = registry.Open(d.lake.Catalog, d.log, rc); err != nil {
 		return fmt.Errorf("open table registry: %w", err)
 	}
 
-	d.commit = commitlib.New(d.catalog, d.store, commitlib.Config{Log: d.logger, Phase: d.phases.Record})
-	qc := commitq.DefaultConfig()
-	qc.Done = func(group string) { d.shipper.Notify(group) }
-	if d.queue, err = commitq.NewInProcess(d.commit.Handle, qc); err != nil {
-		return fmt.Errorf("make commit queue: %w", err)
+	if err := d.openQueue(); err != nil {
+		return err
 	}
 
 	sc := ship.DefaultConfig()
@@ -153,7 +155,7 @@ func (d *daemon) wire() (err error) {
 	sc.EncodeWorkers = d.cfg.EncodeWorkers
 	sc.Phase = d.phases.Record
 	sc.Logger = d.logger
-	d.shipper, err = ship.New(ship.Deps{Log: d.log, Registry: d.tables, Catalog: d.catalog, Store: d.store, Queue: d.queue}, sc)
+	d.shipper, err = ship.New(ship.Deps{Log: d.log, Registry: d.tables, Catalog: d.lake.Catalog, Store: d.lake.Store, Queue: d.queue}, sc)
 	if err != nil {
 		return fmt.Errorf("make shipper: %w", err)
 	}
@@ -162,11 +164,14 @@ func (d *daemon) wire() (err error) {
 	hc.Limits.MaxBodyBytes = int(d.cfg.BodyBytes)
 	hc.Limits.MaxEventBytes = int(d.cfg.EventBytes)
 	hc.InFlightBytes = int64(d.cfg.InFlight)
+	hc.CommitTimeout = d.cfg.ReplyWithin
 	hc.Drain = d.cfg.Drain
 	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
-	metrics.Collect(httpapi.Sources{
-		Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Commits: d.commit.Counters, Queue: d.queue.Stats,
-	})
+	sources := httpapi.Sources{Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Queue: d.queue.Stats}
+	if d.commit != nil {
+		sources.Commits = d.commit.Counters
+	}
+	metrics.Collect(sources)
 	d.api, err = httpapi.New(httpapi.Deps{
 		Log: d.log, Registry: d.tables, Shipper: d.shipper, Logger: d.logger, Version: version, Now: time.Now,
 		Metrics: metrics,
@@ -175,10 +180,18 @@ func (d *daemon) wire() (err error) {
 	return err
 }
 
-// warehouseReachable asks the catalog for something small.
+// warehouseReachable asks the store and the catalog for something small.
 func (d *daemon) warehouseReachable(ctx context.Context) error {
-	if _, err := d.catalog.List(ctx, d.cfg.Namespace); err != nil {
-		return fmt.Errorf("the warehouse %s cannot be read: %w", d.cfg.Warehouse, err)
+	return d.lake.Check(ctx, d.cfg.Namespace)
+}
+
+// openQueue makes the queue that commit requests go to: with its committer in this process, or SQS.
+func (d *daemon) openQueue() (err error) {
+	d.commit = commitlib.New(d.lake.Catalog, d.lake.Store, commitlib.Config{Log: d.logger, Phase: d.phases.Record})
+	qc := commitq.DefaultConfig()
+	qc.Done = func(group string) { d.shipper.Notify(group) }
+	if d.queue, err = commitq.NewInProcess(d.commit.Handle, qc); err != nil {
+		return fmt.Errorf("make commit queue: %w", err)
 	}
 	return nil
 }
@@ -205,7 +218,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if d.cfg.Drain {
 		go func() { drained <- d.shipper.Drain(ctx) }()
 	}
-	d.logger.Info("listening", "addr", addr, "warehouse", d.store.Root(), "drain", d.cfg.Drain)
+	d.logger.Info("listening", "addr", addr, "warehouse", d.lake.Store.Root(), "drain", d.cfg.Drain)
 
 	running := 1 // shipper
 	select {

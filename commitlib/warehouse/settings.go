@@ -85,6 +85,9 @@ type Violation struct{ Variable, Problem string }
 
 func (v Violation) Error() string { return v.Variable + ": " + v.Problem }
 
+// OnDisk reports whether the warehouse is a local directory.
+func (s Settings) OnDisk() bool { return s.Warehouse != "" && !strings.Contains(s.Warehouse, "://") }
+
 // Validate joins all Violations.
 func (s Settings) Validate() error {
 	var errs []error

@@ -28,7 +28,6 @@ func mountDisk(t *testing.T, mountpoint, image string, seed uint64) *disk {
 	t.Helper()
 	d := &disk{t: t, cmd: exec.Command(build(t, "powercut", "perf/powercut", "."), "-seed", fmt.Sprint(seed), mountpoint, image)}
 	d.cmd.Stderr = os.Stderr
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,13 @@ GOTEST   := $(GO) test $(if $(RUN),-run '$(RUN)')
 
 export FIRN_PYTHON ?= $(PY)
 
+# The servers that tests run against (perf/peer). Each is built from its own go.mod, as its authors test it; Go's checksum
+# database vouches for the versions named here.
+PEERS     := $(CURDIR)/.peers
+VERSITYGW := v1.8.0
+MINIO     := v0.0.0-20260212201848-7aac2a2c5b7c
+export FIRN_PEERS ?= $(PEERS)
+
 .PHONY: help
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {print "\n" substr($$0, 5)} /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +56,7 @@ dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambda's boo
 	@scripts/dist '$(VERSION)'
 
 .PHONY: clean
-clean: ## remove what was built (not .venv, not firn-data)
+clean: ## remove what was built (not .venv, .peers, firn-data)
 	@rm -rf bin dist
 	$(GO) clean -testcache
 
@@ -73,6 +80,29 @@ venv-query: .venv/stamp-query ## make .venv with DuckDB alone, for scripts/duckd
 	$(PY) -m pip install -q --disable-pip-version-check -r perf/readers/requirements-query.txt
 	touch $@
 
+.PHONY: peers
+peers: venv $(PEERS)/stamp-versitygw-$(VERSITYGW) $(PEERS)/stamp-restcatalog ## put an S3 server and an Iceberg REST catalog into .peers (some minutes the first time)
+
+$(PEERS)/stamp-versitygw-$(VERSITYGW):
+	@mkdir -p $(PEERS)
+	echo 'building versitygw $(VERSITYGW) (some minutes) …' >&2
+	GOBIN=$(PEERS) GOFLAGS= $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
+	touch $@
+
+$(PEERS)/stamp-restcatalog: perf/peer/restcatalog/pom.xml
+	@scripts/setup java
+	rm -rf $(PEERS)/restcatalog
+	mvn -q -f perf/peer/restcatalog/pom.xml dependency:copy-dependencies -DoutputDirectory=$(PEERS)/restcatalog
+	touch $@
+
+.PHONY: slow-peers
+slow-peers: peers $(PEERS)/stamp-minio-$(MINIO) ## add MinIO to .peers
+
+$(PEERS)/stamp-minio-$(MINIO):
+	@echo 'building minio $(MINIO) (some minutes) …' >&2
+	GOBIN=$(PEERS) GOFLAGS= $(GO) install github.com/minio/minio@$(MINIO)
+	touch $@
+
 .PHONY: test
 test: setup venv ## the quick tier, with the race detector (10 minutes at most)
 	@export FIRN_TIER=test
@@ -94,7 +124,7 @@ slow-readers: venv .venv/stamp-slow ## add ClickHouse and Spark to .venv (1 GB)
 	touch $@
 
 .PHONY: slow
-slow: setup slow-readers ## the slow tier: more kills, seeds and readers, and a minute for each fuzzer (180 minutes at most)
+slow: setup slow-readers slow-peers ## the slow tier: more kills, seeds and readers, and a minute for each fuzzer (180 minutes at most)
 	@export FIRN_TIER=slow
 	$(GOTEST) -timeout 170m $(ALL)
 	scripts/simulate $(RUN)

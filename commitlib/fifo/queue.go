@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -28,6 +29,10 @@ import (
 const (
 	// callTimeout bounds one call with its retries: SQS answers within 100 ms, and a host that is gone does not.
 	callTimeout = 15 * time.Second
+
+	// maxSecondTry bounds the random wait before a call that met a dead connection or a 5xx is made once more: one of SQS's
+	// hosts may be going, the next is not. Longer waits are up to the caller, who knows what else waits.
+	maxSecondTry = 200 * time.Millisecond
 
 	// defaultMaxBytes bounds messages while the queue has not been asked: SQS's bound before 2025, which is the least
 	// that a queue has unless somebody lowered it.
@@ -63,11 +68,16 @@ func New(cfg Config) (*Queue, error) {
 	}
 	client := sqs.NewFromConfig(cfg.AWS, func(o *sqs.Options) {
 		o.BaseEndpoint = aws.String(endpoint)
-		// Calls whose answer got lost on a dead connection are worth a second try at once; longer waits are the
-		// caller's, who knows what else waits.
 		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
-			s.MaxAttempts = 3
-			s.MaxBackoff = time.Second
+			s.MaxAttempts = 2
+			s.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) {
+				return rand.N(maxSecondTry), nil
+			})
+			// The defaults less throttling: more calls are no answer to that.
+			s.Retryables = []retry.IsErrorRetryable{
+				retry.NoRetryCanceledError{}, retry.RetryableError{}, retry.RetryableConnectionError{},
+				retry.RetryableHTTPStatusCode{Codes: retry.DefaultRetryableHTTPStatusCodes},
+			}
 		})
 	})
 	return &Queue{client: client, url: cfg.URL}, nil

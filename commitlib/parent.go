@@ -33,8 +33,7 @@ type parent struct {
 	root    int64    // the first snapshot of main's history, as lineage has it
 	spilled *spilled // content of marks.Spilled, read when first needed
 
-	list     []manifest.ListEntry // the manifests of main's head, read when first needed
-	listRead bool
+	list *manifest.List // of main's head, read when first needed; nil until then
 
 	size  int64  // of the cache: estimate when it was put
 	putAt uint64 // of the cache
@@ -80,7 +79,7 @@ func (c *Committer) inspect(ctx context.Context, t *catalog.Table, before *paren
 			p.spilled = before.spilled
 		}
 		if now, was := m.CurrentSnapshot(), before.table.Metadata.CurrentSnapshot(); now != nil && was != nil && now.ManifestList == was.ManifestList {
-			p.list, p.listRead = before.list, before.listRead
+			p.list = before.list
 		}
 	}
 	if err := c.checkTraces(ctx, p, found); err != nil {
@@ -149,29 +148,31 @@ func (c *Committer) readSpill(ctx context.Context, p *parent) (err error) {
 	return err
 }
 
-// manifests returns the entries of the head's manifest list; the slice must not be written to. errUnwritable where it
-// is gone or damaged: of a cached parent it may have been expired, and the next state's is there; else it stays so.
-func (c *Committer) manifests(ctx context.Context, p *parent) ([]manifest.ListEntry, error) {
-	if p.listRead {
+// manifests returns the head's manifest list. errUnwritable where it is gone or damaged: of a cached parent it may have
+// been expired, and the next state's is there; else it stays so.
+func (c *Committer) manifests(ctx context.Context, p *parent) (*manifest.List, error) {
+	if p.list != nil {
 		return p.list, nil
 	}
-	if head := p.table.Metadata.CurrentSnapshot(); head != nil {
-		key, ok := objstore.Key(c.store, head.ManifestList)
-		if !ok {
-			return nil, fmt.Errorf("%w: manifest list %q lies outside the store %q", errUnwritable, head.ManifestList, c.store.Root())
-		}
-		data, _, err := c.store.Get(ctx, key)
-		if errors.Is(err, objstore.ErrNotExist) {
-			return nil, fmt.Errorf("%w: read manifest list: %w", errUnwritable, err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read manifest list: %w", err)
-		}
-		if p.list, err = manifest.ReadList(data); err != nil {
-			return nil, fmt.Errorf("%w: manifest list %q: %w", errUnwritable, head.ManifestList, err)
-		}
+	head := p.table.Metadata.CurrentSnapshot()
+	if head == nil {
+		p.list = new(manifest.List)
+		return p.list, nil
 	}
-	p.listRead = true
+	key, ok := objstore.Key(c.store, head.ManifestList)
+	if !ok {
+		return nil, fmt.Errorf("%w: manifest list %q lies outside the store %q", errUnwritable, head.ManifestList, c.store.Root())
+	}
+	data, _, err := c.store.Get(ctx, key)
+	if errors.Is(err, objstore.ErrNotExist) {
+		return nil, fmt.Errorf("%w: read manifest list: %w", errUnwritable, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read manifest list: %w", err)
+	}
+	if p.list, err = manifest.OpenList(data); err != nil {
+		return nil, fmt.Errorf("%w: manifest list %q: %w", errUnwritable, head.ManifestList, err)
+	}
 	return p.list, nil
 }
 
@@ -180,10 +181,12 @@ func (p *parent) heapBytes() int64 {
 	const (
 		base         = 8 << 10
 		perSnapshot  = 1 << 10 // its struct and summary
-		perManifest  = 512
 		perWatermark = 64
 	)
-	n := int64(base) + perSnapshot*int64(len(p.table.Metadata.Snapshots)) + perManifest*int64(len(p.list))
+	n := int64(base) + perSnapshot*int64(len(p.table.Metadata.Snapshots))
+	if p.list != nil {
+		n += p.list.HeapBytes()
+	}
 	if p.marks != nil {
 		n += perWatermark * int64(len(p.marks.Logs))
 	}

@@ -124,7 +124,7 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 	}
 	r.parent = &parent{
 		table: t, asOf: swapped, fresh: true, marks: next.marks, root: root,
-		spilled: next.spilled, list: next.list, listRead: true,
+		spilled: next.spilled, list: next.list,
 	}
 }
 

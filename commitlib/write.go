@@ -38,7 +38,7 @@ type successor struct {
 	properties map[string]string
 	marks      *Watermarks
 	spilled    *spilled
-	list       []manifest.ListEntry
+	list       *manifest.List
 	listKey    string
 	spillKey   string // empty if this attempt wrote none
 }
@@ -60,16 +60,15 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 	folder := r.parent.table.Location + "/metadata/"
 	id, sequence := r.newSnapshotID(), meta.LastSequenceNumber+1
 
-	next := &successor{spilled: r.parent.spilled, list: make([]manifest.ListEntry, 0, len(before)+len(r.written.manifests))}
+	next := &successor{spilled: r.parent.spilled}
+	fresh := make([]manifest.ListEntry, 0, len(r.written.manifests))
 	for _, m := range r.written.manifests {
 		entry := m.entry
 		entry.Path = objstore.Location(r.store, m.key)
-		entry.AddedSnapshotID, entry.SequenceNumber, entry.MinSequenceNumber = id, sequence, sequence
-		next.list = append(next.list, entry)
+		fresh = append(fresh, entry)
 	}
-	next.list = append(next.list, before...)
-	listBody, err := manifest.WriteList(next.list, id, meta.CurrentSnapshotID, sequence)
-	if err != nil {
+	var listBody []byte
+	if next.list, listBody, err = before.Extend(fresh, id, meta.CurrentSnapshotID, sequence); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnwritable, err)
 	}
 	listAt := fmt.Sprintf("%ssnap-%d-%d-%s.avro", folder, id, attempt, r.newUUID())

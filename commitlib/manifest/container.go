@@ -75,9 +75,14 @@ func openContainer(data []byte) (container, error) {
 
 // each calls fn for every record, with d at its start. fn consumes the record.
 func (c container) each(l *layout, fn func(d *decoder)) error {
+	return c.eachBlock(l, fn, func(block, int) {})
+}
+
+// eachBlock is each that calls done after the records of each block, with the size to which the block expanded.
+func (c container) eachBlock(l *layout, fn func(d *decoder), done func(b block, expanded int)) error {
 	d := decoder{b: c.blocks}
 	expanded, records := int64(0), int64(0)
-	for block := 0; len(d.b) > 0; block++ {
+	for n := 0; len(d.b) > 0; n++ {
 		count := d.varint()
 		packed := d.take(d.varint())
 		sync := d.take(syncLength)
@@ -85,26 +90,27 @@ func (c container) each(l *layout, fn func(d *decoder)) error {
 			d.err = errors.New("it does not end with the file's sync marker")
 		}
 		if d.err != nil {
-			return fmt.Errorf("read block %d: %w", block, d.err)
+			return fmt.Errorf("read block %d: %w", n, d.err)
 		}
 		plain, err := unpack(c.meta[keyCodec], packed, maxExpanded-expanded)
 		if err != nil {
-			return fmt.Errorf("read block %d: %w", block, err)
+			return fmt.Errorf("read block %d: %w", n, err)
 		}
 		expanded += int64(len(plain))
 		records += count
 		if count < 0 || count > int64(len(plain)) || records > maxRecords {
-			return fmt.Errorf("read block %d: it claims %d records in %d bytes; a file may have %d", block, count, len(plain), maxRecords)
+			return fmt.Errorf("read block %d: it claims %d records in %d bytes; a file may have %d", n, count, len(plain), maxRecords)
 		}
 		body := decoder{b: plain}
 		for i := range count {
 			if fn(&body); body.err != nil {
-				return fmt.Errorf("read record %d of block %d: %w", i, block, body.err)
+				return fmt.Errorf("read record %d of block %d: %w", i, n, body.err)
 			}
 		}
 		if len(body.b) > 0 {
-			return fmt.Errorf("read block %d: %d bytes are left after its %d records", block, len(body.b), count)
+			return fmt.Errorf("read block %d: %d bytes are left after its %d records", n, len(body.b), count)
 		}
+		done(block{count, packed}, len(plain))
 	}
 	return d.err
 }

@@ -3,7 +3,6 @@ package manifest
 import (
 	"errors"
 	"fmt"
-	"strconv"
 )
 
 // Unassigned stands for a sequence number that the snapshot to come will have.
@@ -131,63 +130,13 @@ const (
 	idKeyMetadata    = 519
 )
 
-// Keys of a manifest list's header.
-const (
-	keySnapshotID = "snapshot-id"
-	keyParentID   = "parent-snapshot-id"
-	keySequence   = "sequence-number"
-)
-
 // WriteList returns the manifest list of a snapshot. Entries with Unassigned numbers and without
-// AddedSnapshotID take the snapshot's; entries itself is not changed, so that it serves the next attempt. Put
-// fresh entries first: readers that look for late files stop early then. Its cost is linear in len(entries):
-// two microseconds for each, most of them compression.
+// AddedSnapshotID take the snapshot's; entries itself is not changed. Put fresh entries first: readers that look for late
+// files stop early then. Its cost is linear in len(entries): two microseconds for each, most of them compression. A
+// commit that appends to a list uses List.Extend instead.
 func WriteList(entries []ListEntry, snapshotID, parentID, sequence int64) ([]byte, error) {
-	data, err := writeList(entries, snapshotID, parentID, sequence)
-	if err != nil {
-		return nil, fmt.Errorf("write manifest list of snapshot %d: %w", snapshotID, err)
-	}
-	return data, nil
-}
-
-func writeList(entries []ListEntry, snapshotID, parentID, sequence int64) ([]byte, error) {
-	if snapshotID == 0 || sequence <= 0 {
-		return nil, fmt.Errorf("snapshot id %d and sequence number %d must be given", snapshotID, sequence)
-	}
-	parent := "null"
-	if parentID != 0 {
-		parent = strconv.FormatInt(parentID, 10)
-	}
-	p := packer{meta: []string{
-		keySchema, listSchema,
-		keyCodec, codecDeflate,
-		keySnapshotID, strconv.FormatInt(snapshotID, 10),
-		keyParentID, parent,
-		keySequence, strconv.FormatInt(sequence, 10),
-		keyFormatVersion, "2",
-	}}
-	layout := listLayout()
-	for i := range entries {
-		e := entries[i]
-		if e.SequenceNumber == Unassigned {
-			e.SequenceNumber = sequence
-		}
-		if e.MinSequenceNumber == Unassigned {
-			e.MinSequenceNumber = sequence
-		}
-		if e.AddedSnapshotID == 0 {
-			e.AddedSnapshotID = snapshotID
-		}
-		err := e.check(sequence)
-		if err == nil {
-			p.block.listEntry(layout, &e)
-			err = p.record()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("entry %d, manifest %q: %w", i, e.Path, err)
-		}
-	}
-	return p.finish()
+	_, data, err := new(List).Extend(entries, snapshotID, parentID, sequence)
+	return data, err
 }
 
 // check says why an entry cannot stand in the list of a snapshot with that sequence number.

@@ -1,9 +1,6 @@
 package manifest
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 func (e *encoder) listEntry(l *layout, v *ListEntry) {
 	for _, f := range l.fields {
@@ -91,25 +88,8 @@ func readList(data []byte) ([]ListEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := readLayout(c.meta[keySchema])
-	if err != nil {
-		return nil, err
-	}
-	if l.field(idManifestPath) == nil {
-		return nil, errors.New("its Avro schema lacks the field ids of a manifest list; is it one that Iceberg wrote?")
-	}
 	var entries []ListEntry
-	err = c.each(l, func(d *decoder) {
-		e := ListEntry{
-			AddedFiles: Unknown, ExistingFiles: Unknown, DeletedFiles: Unknown,
-			AddedRows: Unknown, ExistingRows: Unknown, DeletedRows: Unknown,
-		}
-		d.listEntry(l, &e)
-		if d.err == nil && e.Path == "" {
-			d.fail(errors.New("it has no manifest path"))
-		}
-		entries = append(entries, e)
-	})
+	err = c.eachEntry(func(e ListEntry) { entries = append(entries, e) }, func(block, int) {})
 	return entries, err
 }
 

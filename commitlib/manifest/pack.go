@@ -26,18 +26,25 @@ var (
 	inflaters = sync.Pool{New: func() any { return flate.NewReader(bytes.NewReader(nil)) }}
 )
 
-// packer writes a container file. Deflate is the codec that the specification's readers all have.
-type packer struct {
-	out   bytes.Buffer
-	meta  []string // keys and values in turn
-	block encoder
-	count int64 // records in block
-	sync  []byte
+// block is a block of a container file as it stands there: it does not depend on the file around it, so that it can be
+// copied into another of the same schema and codec.
+type block struct {
+	count  int64 // records
+	packed []byte
 }
 
-// header writes the file's start. The sync marker is drawn from the header and the first block's records, so that equal
+// packer writes a container file. Deflate is the codec that the specification's readers all have.
+type packer struct {
+	meta  []string // keys and values in turn
+	open  encoder  // the records that no block holds yet
+	count int64    // how many they are
+	head  []byte   // the file's start, sync marker included; nil before the first block
+	cuts  []block
+}
+
+// start writes the file's start. The sync marker is drawn from the header and the first block's records, so that equal
 // input gives an equal file.
-func (p *packer) header() {
+func (p *packer) start() {
 	h := encoder{}
 	h.b = append(h.b, magic...)
 	h.varint(int64(len(p.meta) / 2))
@@ -48,27 +55,25 @@ func (p *packer) header() {
 	h.varint(0)
 	sum := sha256.New()
 	sum.Write(h.b)
-	sum.Write(p.block.b)
-	p.sync = sum.Sum(nil)[:syncLength]
-	p.out.Write(h.b)
-	p.out.Write(p.sync)
+	sum.Write(p.open.b)
+	p.head = append(h.b, sum.Sum(nil)[:syncLength]...)
 }
 
-// record says that one more record stands in block, and cuts the block when it is full.
+// record says that one more record stands in open, and cuts a block when that is full.
 func (p *packer) record() error {
 	p.count++
-	if p.block.err == nil && len(p.block.b) >= blockBytes {
+	if p.open.err == nil && len(p.open.b) >= blockBytes {
 		return p.cut()
 	}
-	return p.block.err
+	return p.open.err
 }
 
 func (p *packer) cut() error {
-	if p.block.err != nil {
-		return p.block.err
+	if p.open.err != nil {
+		return p.open.err
 	}
-	if p.sync == nil {
-		p.header()
+	if p.head == nil {
+		p.start()
 	}
 	if p.count == 0 {
 		return nil
@@ -76,29 +81,48 @@ func (p *packer) cut() error {
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	var packed bytes.Buffer
-	packed.Grow(len(p.block.b)/2 + 64)
+	packed.Grow(len(p.open.b)/2 + 64)
 	w.Reset(&packed)
-	if _, err := w.Write(p.block.b); err != nil {
+	if _, err := w.Write(p.open.b); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {
 		return err
 	}
-	var lengths [2 * binary.MaxVarintLen64]byte
-	l := encoder{b: lengths[:0]}
-	l.varint(p.count)
-	l.varint(int64(packed.Len()))
-	p.out.Write(l.b)
-	p.out.Write(packed.Bytes())
-	p.out.Write(p.sync)
-	p.block.b, p.count = p.block.b[:0], 0
+	p.cuts = append(p.cuts, block{p.count, packed.Bytes()})
+	p.open.b, p.count = p.open.b[:0], 0
 	return nil
 }
 
-// finish returns the file.
-func (p *packer) finish() ([]byte, error) {
+// finish returns the file: what was recorded, and after it the blocks of another file.
+func (p *packer) finish(after []block) ([]byte, error) {
 	if err := p.cut(); err != nil {
 		return nil, err
 	}
-	return p.out.Bytes(), nil
+	size := len(p.head)
+	for _, b := range p.cuts {
+		size += b.fileBytes()
+	}
+	for _, b := range after {
+		size += b.fileBytes()
+	}
+	out := append(make([]byte, 0, size), p.head...)
+	sync := p.head[len(p.head)-syncLength:]
+	for _, b := range p.cuts {
+		out = b.appendTo(out, sync)
+	}
+	for _, b := range after {
+		out = b.appendTo(out, sync)
+	}
+	return out, nil
+}
+
+// fileBytes is the most that a block takes in a file.
+func (b block) fileBytes() int { return 2*binary.MaxVarintLen64 + len(b.packed) + syncLength }
+
+func (b block) appendTo(out, sync []byte) []byte {
+	e := encoder{b: out}
+	e.varint(b.count)
+	e.varint(int64(len(b.packed)))
+	return append(append(e.b, b.packed...), sync...)
 }

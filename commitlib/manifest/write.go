@@ -52,14 +52,14 @@ func (w written) write(schema *iceberg.Schema, spec iceberg.PartitionSpec, entri
 		e := &entries[i]
 		err := e.check(len(spec.Fields))
 		if err == nil {
-			p.block.entry(w.layout, e)
+			p.open.entry(w.layout, e)
 			err = p.record()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("entry %d, file %q: %w", i, e.File.Path, err)
 		}
 	}
-	return p.finish()
+	return p.finish(nil)
 }
 
 func (e *encoder) entry(l *layout, v *Entry) {

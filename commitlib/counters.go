@@ -24,12 +24,14 @@ type Counters struct {
 	Undecided    uint64
 	DeadLettered uint64 // messages that can never succeed and left the queue, rejected ones included
 	Spills       uint64 // spilled-watermarks files written
+	Claims       uint64 // requests read from the store, where the queue takes none of their size
+	ClaimsGone   uint64 // messages dropped because that request is there no more
 }
 
 // counters are Counters while they count.
 type counters struct {
 	commits, commitNanos, applied, events, files, bytes, conflicts, unknowns, loads,
-	skipped, gaps, overlaps, tooOld, rejected, undecided, deadLettered, spills atomic.Uint64
+	skipped, gaps, overlaps, tooOld, rejected, undecided, deadLettered, spills, claims, claimsGone atomic.Uint64
 }
 
 // Counters returns what has been counted so far; each number is exact, the set is not one instant's.
@@ -41,5 +43,6 @@ func (c *Committer) Counters() Counters {
 		Conflicts: n.conflicts.Load(), Unknowns: n.unknowns.Load(), Loads: n.loads.Load(),
 		Skipped: n.skipped.Load(), Gaps: n.gaps.Load(), Overlaps: n.overlaps.Load(), TooOld: n.tooOld.Load(),
 		Rejected: n.rejected.Load(), Undecided: n.undecided.Load(), DeadLettered: n.deadLettered.Load(), Spills: n.spills.Load(),
+		Claims: n.claims.Load(), ClaimsGone: n.claimsGone.Load(),
 	}
 }

@@ -2,6 +2,7 @@ package commitlib
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,7 +15,7 @@ import (
 type Message struct {
 	ID    string // names the delivery; what Handle returns
 	Group string // the table's "namespace.name": messages of one group come in order
-	Body  []byte // an encoded Request
+	Body  []byte // an encoded Request, or the message of a Claim
 }
 
 // Handle commits a batch of messages and returns the ids of those to deliver again; the rest may be
@@ -41,8 +42,9 @@ func (c *Committer) Handle(ctx context.Context, msgs []Message) []string {
 		}
 		groups[m.Group] = append(groups[m.Group], m)
 	}
+	within := withinBudget(msgs)
 	acked := make([]int, len(order))
-	c.inParallel(len(order), func(i int) { acked[i] = c.handleGroup(ctx, groups[order[i]]) })
+	c.inParallel(len(order), func(i int) { acked[i] = c.handleGroup(ctx, groups[order[i]][:within[order[i]]]) })
 
 	again := []string{}
 	for i, name := range order {
@@ -73,48 +75,100 @@ func (c *Committer) inParallel(n int, fn func(i int)) {
 	wg.Wait()
 }
 
+// item is one message of a group on its way to being settled.
+type item struct {
+	Message
+	req  *Request // nil: why or err says so
+	why  string   // no request of this group, and never will be
+	err  error    // not read: errClaimGone, or to be delivered again
+	done *Result  // of req
+}
+
 // handleGroup returns how many messages from the front of msgs are done with.
 func (c *Committer) handleGroup(ctx context.Context, msgs []Message) (acked int) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || len(msgs) == 0 {
 		return 0
 	}
-	var id catalog.Ident
-	reqs := make([]*Request, 0, len(msgs))
-	from := make([]int, 0, len(msgs)) // the message of each request
-	why := make([]string, len(msgs))  // why a message is no request of this group
+	items := make([]item, len(msgs))
+	var claims []int
 	for i, m := range msgs {
-		r, err := Decode(m.Body)
-		switch {
-		case err != nil:
-			why[i] = err.Error()
-		case QueueGroup(r.Group()) != QueueGroup(m.Group):
-			why[i] = fmt.Sprintf("message of group %q holds a request for table %s", m.Group, r.Table)
-		default:
-			id = r.Table
-			reqs, from = append(reqs, r), append(from, i)
+		items[i].Message = m
+		if isClaim(m.Body) {
+			claims = append(claims, i)
+		} else {
+			items[i].accept(m.Body, nil)
 		}
 	}
-	results := make([]*Result, len(msgs))
-	requests := make([]*Request, len(msgs))
+	c.inParallel(len(claims), func(k int) { c.redeem(ctx, &items[claims[k]]) })
+
+	var id catalog.Ident
+	var reqs []*Request
+	var from []*item // of each request
+	for i := range items {
+		if r := items[i].req; r != nil {
+			id = r.Table
+			reqs, from = append(reqs, r), append(from, &items[i])
+		}
+	}
 	done, err := c.Commit(ctx, id, reqs)
 	for k := range done {
-		results[from[k]], requests[from[k]] = &done[k], reqs[k]
+		from[k].done = &done[k]
 	}
 	if err != nil {
 		c.cfg.Log.Warn("some requests will be delivered again", "table", msgs[0].Group, "err", err)
 	}
-	for i, m := range msgs {
-		if !c.settle(ctx, m, requests[i], results[i], why[i]) {
+	for i := range items {
+		if !c.settle(ctx, &items[i]) {
 			return i
 		}
 	}
 	return len(msgs)
 }
 
+// accept takes the request's bytes, which came in the message itself or, where claim is not nil, through it.
+func (it *item) accept(body []byte, claim *claimMessage) {
+	r, err := Decode(body)
+	switch {
+	case err != nil:
+		it.why = err.Error()
+	case QueueGroup(r.Group()) != QueueGroup(it.Group):
+		it.why = fmt.Sprintf("message of group %q holds a request for table %s", it.Group, r.Table)
+	case claim != nil && !claim.of(r):
+		it.why = fmt.Sprintf("claim at %s holds a request of log %s for the table at %s", claim.Location, r.Log, r.Location)
+	default:
+		it.req = r
+	}
+}
+
+// redeem reads the request that a claim stands for.
+func (c *Committer) redeem(ctx context.Context, it *item) {
+	claim, err := decodeClaim(it.Body)
+	if err != nil {
+		it.why = err.Error()
+		return
+	}
+	body, bad, err := claim.read(ctx, c.store)
+	if bad != "" || err != nil {
+		it.why, it.err = bad, err
+		return
+	}
+	c.counters.claims.Add(1)
+	it.accept(body, claim)
+}
+
 // settle does what is left to do about a message, and reports whether it may leave the queue.
-func (c *Committer) settle(ctx context.Context, m Message, r *Request, res *Result, why string) bool {
-	if res == nil {
-		return c.deadLetter(ctx, m, why)
+func (c *Committer) settle(ctx context.Context, it *item) bool {
+	m, r, res := it.Message, it.req, it.done
+	switch {
+	case errors.Is(it.err, errClaimGone):
+		c.counters.claimsGone.Add(1)
+		c.cfg.Log.Info("request dropped: its sender re-sends", "table", m.Group, "message", m.ID, "reason", it.err.Error())
+		return true
+	case it.err != nil:
+		c.cfg.Log.Warn("claim could not be read; its message is delivered again", "table", m.Group, "message", m.ID, "err", it.err)
+		return false
+	case res == nil:
+		return c.deadLetter(ctx, m, it.why)
 	}
 	switch res.Outcome {
 	case Applied, Skipped:

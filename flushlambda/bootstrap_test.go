@@ -1,195 +1,84 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 
 	"firn/commitlib"
-	"firn/commitlib/catalog"
-	"firn/commitlib/catalog/objectstore"
-	"firn/commitlib/column"
-	"firn/commitlib/datafile"
-	"firn/commitlib/iceberg"
-	"firn/commitlib/objstore"
+	"firn/perf/peer/runtimeapi"
 )
-
-var tableID = catalog.Ident{Namespace: "default", Name: "clicks"}
-
-// warehouse is a local warehouse with one empty table, and what a sender would stage there.
-type warehouse struct {
-	t     *testing.T
-	dir   string
-	store *objstore.Dir
-	table *catalog.Table
-	log   uuid.UUID
-}
-
-func newWarehouse(t *testing.T) *warehouse {
-	t.Helper()
-	w := &warehouse{t: t, dir: t.TempDir(), log: uuid.Must(uuid.NewV7())}
-	var err error
-	if w.store, err = objstore.OpenDir(w.dir); err != nil {
-		t.Fatal(err)
-	}
-	w.table, err = w.catalog().Create(context.Background(), tableID, catalog.Spec{
-		Schema:     iceberg.EventSchema(iceberg.String),
-		Partition:  iceberg.PartitionSpec{ID: 0, Fields: []iceberg.PartitionField{}},
-		Properties: commitlib.NewTableProperties(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// catalog is one that has seen nothing yet: what it loads is what lies in the store.
-func (w *warehouse) catalog() *objectstore.Catalog {
-	return objectstore.New(w.store, objectstore.Config{})
-}
-
-// request stages one data file with the events first to last and encodes the commit request for it.
-func (w *warehouse) request(first, last commitlib.Seq) string {
-	w.t.Helper()
-	schema := w.table.Metadata.CurrentSchema()
-	rows, err := column.New(schema)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for seq := first; seq <= last; seq++ {
-		at := time.Now().UnixMicro()
-		rows.Col(iceberg.FieldSequence).AppendInt64(int64(seq))
-		rows.Col(iceberg.FieldPartition).AppendInt32(0)
-		rows.Col(iceberg.FieldEventTime).AppendInt64(at)
-		rows.Col(iceberg.FieldIngestTime).AppendInt64(at)
-		rows.Col(iceberg.FieldIdempotencyKey).AppendNull()
-		for id, text := range map[int]string{iceberg.FieldLog: w.log.String(), iceberg.FieldPayload: fmt.Sprintf(`{"n":%d}`, seq)} {
-			if err := rows.Col(id).AppendBytes([]byte(text)); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-		rows.Len++
-	}
-	enc, err := datafile.NewEncoder(schema, datafile.Default())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	var parquet bytes.Buffer
-	file, err := enc.Encode(&parquet, rows, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	file.Path = fmt.Sprintf("%s/data/%s-%d-%d.parquet", w.table.Location, w.log, first, last)
-	key, ok := objstore.Key(w.store, file.Path)
-	if !ok {
-		w.t.Fatalf("%s lies outside the store", file.Path)
-	}
-	if _, err := w.store.Put(context.Background(), key, parquet.Bytes(), objstore.Condition{Absent: true}); err != nil {
-		w.t.Fatal(err)
-	}
-	spec := w.table.Metadata.DefaultSpec()
-	body, err := commitlib.Encode(&commitlib.Request{
-		Version: commitlib.Protocol, Table: tableID, TableUUID: w.table.Metadata.TableUUID, Location: w.table.Location,
-		Log: w.log, First: first, Last: last,
-		SchemaID: schema.ID, SchemaHash: commitlib.SchemaHash(schema), SpecID: spec.ID, SpecHash: commitlib.SpecHash(&spec),
-		StagedAt: time.Now(), Files: []iceberg.DataFile{file},
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return string(body)
-}
-
-// state is the watermark and the number of rows that the table's current snapshot states.
-func (w *warehouse) state() (watermark commitlib.Seq, rows string) {
-	w.t.Helper()
-	table, err := w.catalog().Load(context.Background(), tableID)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	watermark, err = commitlib.ReadWatermark(context.Background(), w.store, table, w.log)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if s := table.Metadata.CurrentSnapshot(); s != nil {
-		rows = s.Summary["total-records"]
-	}
-	return watermark, rows
-}
-
-// batch is an event as the queue's event source sends it.
-func batch(t *testing.T, group string, bodies map[string]string, order ...string) []byte {
-	t.Helper()
-	var e events.SQSEvent
-	for _, id := range order {
-		e.Records = append(e.Records, events.SQSMessage{MessageId: id, Body: bodies[id], EventSource: "aws:sqs", Attributes: map[string]string{"MessageGroupId": group}})
-	}
-	data, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
 
 // The delivered program commits a real request, answers as the event source wants, and outlives what is no request.
 func TestBootstrapCommits(t *testing.T) {
-	w := newWarehouse(t)
-	api := newRuntimeAPI(t)
-	p := start(t, "AWS_LAMBDA_RUNTIME_API="+api.url, "FIRN_WAREHOUSE="+w.dir)
+	l := dirLake(t)
+	p := l.start()
 
-	// f invokes with the bodies in the order given, and wants the answer, watermark and rows.
-	f := func(name string, order []string, bodies map[string]string, want string, watermark commitlib.Seq, rows string) time.Time {
+	// f invokes with the bodies in the order given, and wants watermark and rows; nothing is to be delivered again.
+	f := func(name string, order []string, bodies map[string]string, watermark commitlib.Seq, rows string) {
 		t.Helper()
-		got := api.invoke(t, name, batch(t, tableID.String(), bodies, order...))
-		if got.failed || string(got.body) != want {
-			t.Errorf("%s: answered %s (error: %v), want %s", name, got.body, got.failed, want)
+		got := invoke(t, p, batch(t, tableID.String(), bodies, order...))
+		if got.Failed || string(got.Body) != nothingAgain {
+			t.Errorf("%s: answered %s (error: %v)", name, got.Body, got.Failed)
 		}
-		if mark, n := w.state(); mark != watermark || n != rows {
+		if mark, n := l.state(); mark != watermark || n != rows {
 			t.Errorf("%s: watermark %d and %s rows, want %d and %s", name, mark, n, watermark, rows)
 		}
-		return got.at
 	}
-	const none = `{"batchItemFailures":[]}`
-	one, two, three := w.request(1, 10), w.request(11, 15), w.request(16, 20)
+	one, two, three := l.request(1, 10), l.request(11, 15), l.request(16, 20)
 
-	first := f("one request", []string{"m1"}, map[string]string{"m1": one}, none, 10, "10")
-	t.Logf("first answer %v after the process started, a commit included", first.Sub(p.started).Round(100*time.Microsecond))
+	f("one request", []string{"m1"}, map[string]string{"m1": one}, 10, "10")
+	f("delivered again", []string{"m2"}, map[string]string{"m2": one}, 10, "10")
+	f("two requests, one of them twice", []string{"m3", "m4", "m5"}, map[string]string{"m3": two, "m4": two, "m5": three}, 20, "20")
+	f("a gap is dropped", []string{"m6"}, map[string]string{"m6": l.request(31, 40)}, 20, "20")
+	f("no request at all", []string{"m7", "m8", "m9"}, map[string]string{"m7": "{", "m8": "", "m9": `{"version":99}`}, 20, "20")
+	f("and one behind it", []string{"m10", "m11"}, map[string]string{"m10": "junk", "m11": l.request(21, 21)}, 21, "21")
+	f("an empty batch", nil, nil, 21, "21")
+}
 
-	f("delivered again", []string{"m2"}, map[string]string{"m2": one}, none, 10, "10")
-	f("two requests, one of them twice", []string{"m3", "m4", "m5"}, map[string]string{"m3": two, "m4": two, "m5": three}, none, 20, "20")
-	f("a gap is dropped", []string{"m6"}, map[string]string{"m6": w.request(31, 40)}, none, 20, "20")
-	f("no request at all", []string{"m7", "m8", "m9"}, map[string]string{"m7": "{", "m8": "", "m9": `{"version":99}`}, none, 20, "20")
-	f("and one behind it", []string{"m10", "m11"}, map[string]string{"m10": "junk", "m11": w.request(21, 21)}, none, 21, "21")
-	f("an empty batch", nil, nil, none, 21, "21")
+// An event that is none of a FIFO queue fails the invocation, so that nothing of it is taken for done.
+func TestBootstrapRefusesForeignEvents(t *testing.T) {
+	l := dirLake(t)
+	p := l.start()
+	for _, event := range []string{
+		`{"Records":[{"eventSource":"aws:s3","s3":{}}]}`,
+		`{"Records":[{"eventSource":"aws:sqs","messageId":"m1","body":"{}","attributes":{}}]}`, // of a standard queue
+	} {
+		if got := invoke(t, p, []byte(event)); !got.Failed || !strings.Contains(string(got.Body), "SQS FIFO queue") {
+			t.Errorf("%s: answered %s (error: %v)", event, got.Body, got.Failed)
+		}
+	}
+	// The process lives on.
+	if got := invoke(t, p, batch(t, tableID.String(), map[string]string{"m1": l.request(1, 3)}, "m1")); got.Failed || string(got.Body) != nothingAgain {
+		t.Errorf("after it: answered %s (error: %v)", got.Body, got.Failed)
+	}
 }
 
 // A warehouse that can't be read is neither a success nor a rejection: the messages come again, and are committed then.
 func TestBootstrapReturnsWhatItCouldNotDecide(t *testing.T) {
-	w := newWarehouse(t)
-	api := newRuntimeAPI(t)
-	start(t, "AWS_LAMBDA_RUNTIME_API="+api.url, "FIRN_WAREHOUSE="+w.dir)
-	bodies := map[string]string{"m1": w.request(1, 5), "m2": w.request(6, 9)}
+	l := dirLake(t)
+	p := l.start()
+	bodies := map[string]string{"m1": l.request(1, 5), "m2": l.request(6, 9)}
 
 	// A link to itself: whoever looks through it gets an error that says neither yes nor no, root included.
-	metadata := filepath.Join(strings.TrimPrefix(w.table.Location, "file://"), "metadata")
+	metadata := filepath.Join(strings.TrimPrefix(l.table.Location, "file://"), "metadata")
 	if err := os.Rename(metadata, metadata+".away"); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("metadata", metadata); err != nil {
 		t.Fatal(err)
 	}
-	got := api.invoke(t, "broken store", batch(t, tableID.String(), bodies, "m1", "m2"))
-	if want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`; got.failed || string(got.body) != want {
-		t.Errorf("with a broken store: answered %s (error: %v), want %s", got.body, got.failed, want)
+	got := invoke(t, p, batch(t, tableID.String(), bodies, "m1", "m2"))
+	if want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`; got.Failed || string(got.Body) != want {
+		t.Errorf("with a broken store: answered %s (error: %v), want %s", got.Body, got.Failed, want)
 	}
 
 	if err := os.Remove(metadata); err != nil {
@@ -198,32 +87,132 @@ func TestBootstrapReturnsWhatItCouldNotDecide(t *testing.T) {
 	if err := os.Rename(metadata+".away", metadata); err != nil {
 		t.Fatal(err)
 	}
-	got = api.invoke(t, "healed store", batch(t, tableID.String(), bodies, "m1", "m2"))
-	if want := `{"batchItemFailures":[]}`; got.failed || string(got.body) != want {
-		t.Errorf("with the store healed: answered %s (error: %v), want %s", got.body, got.failed, want)
+	got = invoke(t, p, batch(t, tableID.String(), bodies, "m1", "m2"))
+	if got.Failed || string(got.Body) != nothingAgain {
+		t.Errorf("with the store healed: answered %s (error: %v)", got.Body, got.Failed)
 	}
-	if mark, rows := w.state(); mark != 9 || rows != "9" {
+	if mark, rows := l.state(); mark != 9 || rows != "9" {
 		t.Errorf("watermark %d and %s rows, want 9 and 9", mark, rows)
 	}
 }
 
-// A wrong configuration ends the process at once, with all that is wrong in one JSON line.
-func TestBootstrapRefusesWrongConfiguration(t *testing.T) {
-	f := func(want string, env ...string) {
+// What an instance remembers of a table is a hint: two that take turns, each with a parent that the other has
+// superseded, and duplicates of what the other committed, put every event in once.
+func TestBootstrapsBesideEachOther(t *testing.T) {
+	takeTurns(t, dirLake(t))
+}
+
+// takeTurns runs two instances on one table: each commits its own log, and gets what the other has committed again.
+func takeTurns(t *testing.T, l *lake) {
+	t.Helper()
+	const rounds = 6
+	instances := []*runtimeapi.Function{l.start(), l.start()}
+	logs := []uuid.UUID{l.log, uuid.Must(uuid.NewV7())}
+	var all [2][]string
+	for round := range rounds {
+		first := commitlib.Seq(round*5 + 1)
+		for i, p := range instances {
+			body := l.requestOf(logs[i], first, first+4)
+			all[i] = append(all[i], body)
+			bodies, order := map[string]string{"own": body}, []string{"own"}
+			if other := all[1-i]; len(other) > 0 {
+				// The newest of the other instance's, which this one's parent does not know of, and behind it one that
+				// is known: both are in.
+				bodies["other"], bodies["older"] = other[len(other)-1], other[0]
+				order = []string{"other", "own", "older"}
+			}
+			if got := invoke(t, p, batch(t, tableID.String(), bodies, order...)); got.Failed || string(got.Body) != nothingAgain {
+				t.Fatalf("round %d, instance %d: answered %s (error: %v)", round, i, got.Body, got.Failed)
+			}
+		}
+	}
+	for i, log := range logs {
+		if mark, rows := l.stateOf(log); mark != rounds*5 || rows != "60" {
+			t.Errorf("log %d: watermark %d and %s rows in the table, want 30 and 60", i, mark, rows)
+		}
+	}
+	for i, p := range instances {
+		m := metricsOf(t, p)
+		if m["Commits"] != rounds || m["Events"] != rounds*5 || m["ColdStarts"] != 1 {
+			t.Errorf("instance %d wrote metrics %v", i, m)
+		}
+		if m["Conflicts"]+m["Loads"] < rounds {
+			t.Errorf("instance %d: metrics %v: its parent was never out of date: the test does not show what it claims", i, m)
+		}
+	}
+}
+
+// metricsOf sums the metrics in the function's log by their names.
+func metricsOf(t testing.TB, f *runtimeapi.Function) map[string]float64 {
+	t.Helper()
+	sums := map[string]float64{}
+	for line := range strings.SplitSeq(f.Log(1<<20), "\n") {
+		var members map[string]any
+		if json.Unmarshal([]byte(line), &members) != nil || members["_aws"] == nil {
+			continue
+		}
+		for name, v := range members {
+			switch v := v.(type) {
+			case float64:
+				sums[name] += v
+			case []any:
+				for _, x := range v {
+					sums[name] += x.(float64)
+				}
+			}
+		}
+	}
+	return sums
+}
+
+// A wrong environment is told to the Runtime API and logged, all of it at once, and the process ends.
+func TestBootstrapRefusesWrongEnvironment(t *testing.T) {
+	f := func(env []string, want ...string) {
 		t.Helper()
-		p := start(t, append(env, "AWS_LAMBDA_RUNTIME_API=127.0.0.1:1")...)
-		if err := p.wait(); err == nil {
+		p := runtimeapi.Start(t, bootstrap(t), env...)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		told := p.Asked(ctx)
+		if err := p.Wait(ctx); err == nil {
 			t.Errorf("%v: exited 0", env)
 		}
 		var line struct{ Level, Msg, Error string }
-		if err := json.Unmarshal(p.stderr.Bytes(), &line); err != nil {
-			t.Errorf("%v: logged %q: %v", env, p.stderr, err)
+		if err := json.Unmarshal([]byte(p.Log(1<<20)), &line); err != nil || line.Level != "ERROR" {
+			t.Errorf("%v: logged %q: %v", env, p.Log(4000), err)
 		}
-		if line.Level != "ERROR" || !strings.Contains(line.Error, want) {
-			t.Errorf("%v: logged %+v, want an error that says %q", env, line, want)
+		for _, w := range want {
+			if told == nil || !strings.Contains(told.Error(), w) {
+				t.Errorf("%v: the Runtime API was told %v, want %q", env, told, w)
+			}
+			if !strings.Contains(line.Error, w) {
+				t.Errorf("%v: logged %+v, want %q", env, line, w)
+			}
 		}
 	}
-	f("FIRN_WAREHOUSE is not set")
-	f("mounted folder only", "FIRN_WAREHOUSE=s3://bucket/prefix")
-	f("mount the volume", "FIRN_WAREHOUSE="+filepath.Join(t.TempDir(), "missing"))
+	missing := filepath.Join(t.TempDir(), "missing")
+	f(nil, "FIRN_WAREHOUSE: is not set")
+	f([]string{"FIRN_WAREHOUSE=relative", "FIRN_CATALOG=hive", "FIRN_CATALGO=glue"},
+		"is relative, and table metadata states absolute locations", "is no catalog: write objectstore, glue or rest", "FIRN_CATALGO: flushlambda has no such setting")
+	f([]string{"FIRN_WAREHOUSE=" + missing}, "mount or make the directory")
+	f([]string{"FIRN_WAREHOUSE=s3://bucket/lake", "AWS_ACCESS_KEY_ID=a"}, "AWS_REGION is not set", "AWS_SECRET_ACCESS_KEY is not: set both or neither")
+	f([]string{"FIRN_WAREHOUSE=" + t.TempDir(), "FIRN_DEAD_LETTER_QUEUE=firn-dead", "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"},
+		"FIRN_DEAD_LETTER_QUEUE: ", "not a name or an ARN")
+}
+
+// Without Lambda the program says how it is started, and -poll is the only flag.
+func TestCommandLine(t *testing.T) {
+	f := func(want string, status int, args ...string) {
+		t.Helper()
+		cmd := exec.Command(bootstrap(t), args...)
+		cmd.Env = []string{"FIRN_WAREHOUSE=" + t.TempDir()}
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != status || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %v, %s; want status %d and %q", args, err, out, status, want)
+		}
+	}
+	f("start it with -poll", 1)
+	f("FIRN_QUEUE: is not set", 1, "-poll")
+	f("flag provided but not defined: -warehouse", 2, "-warehouse", "x")
+	f("unexpected argument", 2, "poll")
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"slices"
 	"testing"
 
@@ -24,32 +24,42 @@ func (f *fake) Handle(_ context.Context, msgs []commitlib.Message) []string {
 	return f.fail
 }
 
-func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func handlerOf(t *testing.T, c committer, metrics io.Writer) *handler {
+	t.Helper()
+	m, err := newMeter(metrics, "committer", silent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.counters = func() commitlib.Counters { return commitlib.Counters{} }
+	return &handler{c, m, silent()}
+}
 
-func TestHandleCarriesIDGroupAndBody(t *testing.T) {
+func record(id, group, body string) events.SQSMessage {
+	return events.SQSMessage{MessageId: id, Body: body, EventSource: "aws:sqs", Attributes: map[string]string{"MessageGroupId": group}}
+}
+
+func TestInvokeCarriesIDGroupAndBody(t *testing.T) {
 	f := &fake{}
-	h := &handler{f, silent()}
-	_, err := h.handle(context.Background(), events.SQSEvent{Records: []events.SQSMessage{
-		{MessageId: "m1", Body: `{"a":1}`, Attributes: map[string]string{"MessageGroupId": "default.clicks"}},
-		{MessageId: "m2", Body: `b`},
+	_, err := handlerOf(t, f, io.Discard).invoke(t.Context(), events.SQSEvent{Records: []events.SQSMessage{
+		record("m1", "default.clicks", `{"a":1}`), record("m2", "default.views", "b"),
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []commitlib.Message{{ID: "m1", Group: "default.clicks", Body: []byte(`{"a":1}`)}, {ID: "m2", Body: []byte("b")}}
+	want := []commitlib.Message{{ID: "m1", Group: "default.clicks", Body: []byte(`{"a":1}`)}, {ID: "m2", Group: "default.views", Body: []byte("b")}}
 	if !slices.EqualFunc(f.got, want, func(a, b commitlib.Message) bool {
-		return a.ID == b.ID && a.Group == b.Group && string(a.Body) == string(b.Body)
+		return a.ID == b.ID && a.Group == b.Group && bytes.Equal(a.Body, b.Body)
 	}) {
 		t.Errorf("committer got %q, want %q", f.got, want)
 	}
 }
 
 // The answer is judged as bytes: what the event source reads.
-func TestHandleAnswer(t *testing.T) {
+func TestInvokeAnswer(t *testing.T) {
 	f := func(fail []string, want string) {
 		t.Helper()
-		h := &handler{&fake{fail: fail}, silent()}
-		resp, err := h.handle(context.Background(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m1"}, {MessageId: "m2"}}})
+		h := handlerOf(t, &fake{fail: fail}, io.Discard)
+		resp, err := h.invoke(t.Context(), events.SQSEvent{Records: []events.SQSMessage{record("m1", "a.b", ""), record("m2", "a.b", "")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +71,21 @@ func TestHandleAnswer(t *testing.T) {
 			t.Errorf("failed %v: answer %s, want %s", fail, got, want)
 		}
 	}
-	f(nil, `{"batchItemFailures":[]}`) // never null
+	f(nil, nothingAgain) // never null
 	f([]string{"m2"}, `{"batchItemFailures":[{"itemIdentifier":"m2"}]}`)
 	f([]string{"m1", "m2"}, `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`)
+}
+
+// One record of another kind spoils the event: nothing of it reaches the committer.
+func TestInvokeRefusesEventsOfOtherSources(t *testing.T) {
+	for _, bad := range []events.SQSMessage{
+		{MessageId: "m2", EventSource: "aws:s3", Attributes: map[string]string{"MessageGroupId": "a.b"}},
+		{MessageId: "m2", EventSource: "aws:sqs"}, // of a standard queue
+	} {
+		f := &fake{}
+		_, err := handlerOf(t, f, io.Discard).invoke(t.Context(), events.SQSEvent{Records: []events.SQSMessage{record("m1", "a.b", ""), bad}})
+		if err == nil || len(f.got) > 0 {
+			t.Errorf("%+v: error %v, the committer got %d messages", bad, err, len(f.got))
+		}
+	}
 }

@@ -31,12 +31,11 @@ var (
 	SchemaCacheHits    = Metric{"SchemaCacheHits", Count, "Avro schemas taken from memory"}
 	SchemaCacheMisses  = Metric{"SchemaCacheMisses", Count, "Avro schemas parsed"}
 	ColdStarts         = Metric{"ColdStarts", Count, "processes started"}
-	HandlerFaults      = Metric{"HandlerFaults", Count, "batches returned whole because the warehouse could not be opened"}
 )
 
 // Committer lists the metrics that flushlambda writes.
 var Committer = []Metric{
 	Commits, CommitMilliseconds, CommitLag, CommitAttempts, Events, Files, DataBytes, Conflicts, Unknowns, Loads,
 	Applied, Skipped, Dropped, Rejected, Undecided, DeadLettered, Messages, MessagesAgain,
-	SchemaCacheHits, SchemaCacheMisses, ColdStarts, HandlerFaults,
+	SchemaCacheHits, SchemaCacheMisses, ColdStarts,
 }

@@ -106,6 +106,12 @@ func (q *Queue) MaxBytes() int {
 	return defaultMaxBytes
 }
 
+// CheckURL joins what is wrong with a queue's URL for a process in that region, as far as the URL shows it.
+func CheckURL(raw, region string) error {
+	_, err := checkURL(raw, region)
+	return err
+}
+
 // checkURL joins what is wrong with a queue's URL in that region.
 func checkURL(raw, region string) (*url.URL, error) {
 	if raw == "" {

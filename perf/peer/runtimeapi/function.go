@@ -83,7 +83,12 @@ func (f *Function) Asked(ctx context.Context) error {
 	case text := <-f.api.refused:
 		return fmt.Errorf("the function refuses to start: %s", text)
 	case <-f.exited:
-		return fmt.Errorf("%w: %s", ErrDied, f.cmd.ProcessState)
+		select { // it may have said why
+		case text := <-f.api.refused:
+			return fmt.Errorf("the function refuses to start: %s", text)
+		default:
+			return fmt.Errorf("%w: %s", ErrDied, f.cmd.ProcessState)
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -164,7 +164,7 @@ func (d *daemon) wire() (err error) {
 	hc.Limits.MaxBodyBytes = int(d.cfg.BodyBytes)
 	hc.Limits.MaxEventBytes = int(d.cfg.EventBytes)
 	hc.InFlightBytes = int64(d.cfg.InFlight)
-	hc.CommitTimeout = d.cfg.ReplyWithin
+	hc.ReplyWithin = d.cfg.ReplyWithin
 	hc.Drain = d.cfg.Drain
 	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
 	sources := httpapi.Sources{Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Queue: d.queue.Stats}

@@ -99,33 +99,6 @@ func TestWatermark(t *testing.T) {
 	}
 }
 
-func TestCommit(t *testing.T) {
-	s := newStack(t, options{config: func(c *Config) { c.CommitTimeout = 50 * time.Millisecond }})
-	s.ok(s.do("POST", "/tables/events", "x"))
-	f := func(commit func(ctx context.Context, table string) (int64, error)) answer {
-		s.ship.commit = commit
-		return s.do("POST", "/tables/events/commit", "")
-	}
-	a := f(func(_ context.Context, table string) (int64, error) {
-		if table != "events" {
-			t.Errorf("committed %q", table)
-		}
-		return 8_123_456_789_012_345_678, nil
-	})
-	if s.ok(a); string(a.body) != `{"table":"events","snapshot_id":8123456789012345678}`+"\n" {
-		t.Fatalf("the reply is %s", a.body)
-	}
-	a = f(func(context.Context, string) (int64, error) { return 0, nil })
-	if s.ok(a); string(a.body) != `{"table":"events","snapshot_id":null}`+"\n" {
-		t.Fatalf("the reply is %s", a.body)
-	}
-	s.want(f(func(ctx context.Context, _ string) (int64, error) { <-ctx.Done(); return 0, ctx.Err() }), 504, "commit_timeout", -1, -1)
-	s.want(f(func(context.Context, string) (int64, error) {
-		return 0, &ship.Stop{Reason: ship.TableMissing, Err: errors.New("gone")}
-	}), 503, "table_stopped", -1, -1)
-	s.want(f(func(context.Context, string) (int64, error) { return 0, errors.New("odd") }), 500, "internal", -1, -1)
-}
-
 // TestReady looks at each reason, and at checks that fail or hang.
 func TestReady(t *testing.T) {
 	log := &refusingLog{}

@@ -54,7 +54,10 @@ type Registry interface {
 
 // Shipper is what the interface needs of shipping.
 type Shipper interface {
-	CommitNow(ctx context.Context, table string) (snapshotID int64, err error)
+	Demand(table string) (ship.Target, error)
+	Await(ctx context.Context, t ship.Target) (snapshotID int64, err error)
+	Reached(ctx context.Context, t ship.Target) (snapshotID int64, done bool, err error)
+	Snapshot(ctx context.Context, t eventlog.Table, log uuid.UUID, seq eventlog.Seq) (int64, error)
 	Wait(ctx context.Context, t eventlog.Track, seq eventlog.Seq, level ship.Level) error
 	Status(table string) ship.TableStatus
 	Statuses() []ship.TableStatus
@@ -94,9 +97,9 @@ type Config struct {
 	BodyTimeout time.Duration
 	BodyIdle    time.Duration
 
-	// CommitTimeout bounds how long POST /tables/{table}/commit waits, and a producer that
-	// asked for more than a durable ack.
-	CommitTimeout time.Duration
+	// ReplyWithin bounds how long a request waits for a commit: POST /tables/{table}/commit, and a producer that asked
+	// for more than the log's ack. What stands before ingestd must wait longer.
+	ReplyWithin time.Duration
 
 	// MaxReadEvents and MaxReadBytes bound one page of GET /tables/{table}; MaxReads how many are
 	// made at once. A client that takes longer than PageTimeout to read its page is cut off, since it
@@ -120,7 +123,7 @@ func Default() Config {
 		InFlightBytes: 32 << 20,    // the largest body twice: compressed and expanded
 		BodyTimeout:   time.Minute, // 16 MiB at 2.2 Mbit/s
 		BodyIdle:      10 * time.Second,
-		CommitTimeout: time.Minute,
+		ReplyWithin:   25 * time.Second, // API Gateway waits 29 s, common balancers 60 s
 		MaxReadEvents: 10_000,
 		MaxReadBytes:  4 << 20,
 		MaxReads:      2, // a page of large events takes several times MaxReadBytes while it is made
@@ -139,7 +142,7 @@ func (c Config) Validate() error {
 	}
 	need(c.InFlightBytes >= 2*int64(c.Limits.MaxBodyBytes), "the budget of %d bytes for bodies in flight is below two of the largest (%d each): such a body, compressed, could never be admitted", c.InFlightBytes, c.Limits.MaxBodyBytes)
 	need(c.BodyTimeout > 0 && c.BodyIdle > 0, "a body needs time to arrive: body timeout %v, idle %v", c.BodyTimeout, c.BodyIdle)
-	need(c.CommitTimeout > 0, "a commit needs time: %v", c.CommitTimeout)
+	need(c.ReplyWithin > 0, "a commit needs time: %v", c.ReplyWithin)
 	need(c.MaxReadEvents > 0 && c.MaxReadBytes > 0 && c.MaxReads > 0 && c.PageTimeout > 0, "bounds of reading must be above 0: %d events, %d bytes, %d at once, %v", c.MaxReadEvents, c.MaxReadBytes, c.MaxReads, c.PageTimeout)
 	need(c.MaxConns > 0, "at least one connection must be allowed: %d", c.MaxConns)
 	return errors.Join(errs...)
@@ -198,7 +201,7 @@ func (a *API) paths() map[string]methods {
 		"/tables/{table}/bulk":      {"POST": a.postBulk},
 		"/tables/{table}/settings":  {"GET": a.getSettings},
 		"/tables/{table}/watermark": {"GET": a.getWatermark},
-		"/tables/{table}/commit":    {"POST": a.postCommit},
+		"/tables/{table}/commit":    {"POST": a.postCommit, "GET": a.getCommit},
 		"/tables/{table}/resume":    {"POST": a.postResume},
 		"/tables/{table}/discard":   {"POST": a.postDiscard},
 		"/health/live":              {"GET": a.getLive},

@@ -227,7 +227,7 @@ func TestManyProducers(t *testing.T) {
 
 // TestAck waits for more than a durable append.
 func TestAck(t *testing.T) {
-	s := newStack(t, options{config: func(c *Config) { c.CommitTimeout = 50 * time.Millisecond }})
+	s := newStack(t, options{config: func(c *Config) { c.ReplyWithin = 50 * time.Millisecond }})
 	var waited []string
 	s.ship.wait = func(ctx context.Context, track eventlog.Track, seq eventlog.Seq, level ship.Level) error {
 		waited = append(waited, fmt.Sprint(track, seq, level))
@@ -237,16 +237,27 @@ func TestAck(t *testing.T) {
 		}
 		return nil
 	}
-	s.ok(s.do("POST", "/tables/events?ack=durable", "x"))
+	s.ok(s.do("POST", "/tables/events?ack=log", "x"))
 	s.ok(s.do("POST", "/tables/events?ack=staged", "x", "Idempotency-Key: k"))
 	s.ok(s.do("POST", "/tables/events?ack=staged", "x", "Idempotency-Key: k"))
 	s.want(s.do("POST", "/tables/events?ack=committed", "x"), 504, "ack_timeout", -1, -1)
+	s.want(s.do("POST", "/tables/events?ack=durable", "x"), 400, "invalid_parameter", -1, -1)
 	if got, want := fmt.Sprint(waited), "[1 2 0 1 2 0 1 3 1]"; got != want {
 		t.Fatalf("waited for %s, want %s", got, want)
 	}
 	if s.stored() != 3 {
 		t.Fatalf("%d events are stored, want 3", s.stored())
 	}
+	s.ship.wait = func(context.Context, eventlog.Track, eventlog.Seq, ship.Level) error { return nil }
+	f := func(want string, unknown error) {
+		t.Helper()
+		s.ship.unknown = unknown
+		if a := s.ok(s.do("POST", "/tables/events?ack=committed", "x")); !strings.HasSuffix(string(a.body), `,"duplicates":0,"snapshot_id":`+want+"}\n") {
+			t.Errorf("the reply is %s", a.body)
+		}
+	}
+	f("77", nil)
+	f("null", errors.New("the catalog went away just then"))
 }
 
 // TestPageBytes bounds a page by bytes and the number of pages under way.

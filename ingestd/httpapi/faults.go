@@ -81,7 +81,6 @@ var Faults = []Fault{
 	{"table_stopped", 503, "shipping of the table is stopped until an operator acts; the message says why"},
 	{"catalog_unavailable", 503, "the catalog, or the store under it, cannot be reached"},
 	{"shutting_down", 503, "the daemon is stopping or draining"},
-	{"commit_timeout", 504, "the commit did not come in time; the events are durable and will be committed"},
 	{"ack_timeout", 504, "the events are durable and will be committed, but were not as far as ack asks in time: do not send them again"},
 	{"disk_full", 507, "the data volume is below its free-space reserve"},
 }
@@ -128,6 +127,7 @@ var kinds = []struct {
 	{eventlog.ErrDedupFull, "dedup_full", "retry later, or raise -dedup-bytes", 60 * time.Second},
 	{eventlog.ErrTooLarge, "batch_too_large", "send fewer events in one request", 0},
 	{eventlog.ErrUnknownTrack, "invalid_parameter", "GET /tables/{table}/watermark lists the logs", 0},
+	{ship.ErrGone, "unknown_log", "GET /tables/{table}/watermark lists the logs that are here", 0},
 	{ship.ErrNotStopped, "not_stopped", "GET /tables/{table}/watermark shows what is stopped", 0},
 	{ship.ErrStillOpen, "log_still_open", "restart the daemon, so that new events get a log of their own", 0},
 	{ship.ErrCountDiffers, "count_differs", "GET /tables/{table}/watermark shows the number", 0},

@@ -71,7 +71,7 @@ func (m *Metrics) watch(b *budget) {
 }
 
 // statuses are those that a route can send; each has its counter before the first request, so that a rate starts at 0.
-var statuses = []int{0, 200, 201, 400, 404, 405, 408, 409, 413, 415, 429, 500, 503, 504, 507}
+var statuses = []int{0, 200, 201, 202, 400, 404, 405, 408, 409, 413, 415, 429, 500, 503, 504, 507}
 
 // route returns the function that counts one answered request.
 func (m *Metrics) route(name string) func(status int, took time.Duration) {

@@ -77,7 +77,8 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	if err != nil {
 		return err
 	}
-	if err := a.await(r.Context(), ack, t, res); err != nil {
+	snapshot, err := a.await(r.Context(), ack, t, res)
+	if err != nil {
 		return err
 	}
 	b := make([]byte, 0, 256)
@@ -93,6 +94,14 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	b = strconv.AppendInt(b, int64(res.Accepted), 10)
 	b = append(b, `,"duplicates":`...)
 	b = strconv.AppendInt(b, int64(res.Duplicates), 10)
+	if ack == ackCommitted {
+		b = append(b, `,"snapshot_id":`...)
+		if snapshot == 0 {
+			b = append(b, "null"...)
+		} else {
+			b = strconv.AppendInt(b, snapshot, 10)
+		}
+	}
 	b = append(b, "}\n"...)
 	writeJSON(w, http.StatusOK, b)
 	return nil
@@ -200,8 +209,8 @@ func (a *API) open() error {
 type ack int
 
 const (
-	ackDurable   ack = iota // in the log, synced: the default
-	ackStaged               // in data files in the object store too
+	ackLog       ack = iota // in the log, synced: the default
+	ackStaged               // in data files in the object store too: the events survive the volume
 	ackCommitted            // in the table
 )
 
@@ -211,21 +220,22 @@ func ackLevel(r *http.Request) (ack, error) {
 		return 0, err
 	}
 	switch v := q.Get("ack"); v {
-	case "", "durable":
-		return ackDurable, nil
+	case "", "log":
+		return ackLog, nil
 	case "staged":
 		return ackStaged, nil
 	case "committed":
 		return ackCommitted, nil
 	default:
-		return 0, newFault("invalid_parameter", "give durable, staged or committed", "ack is %q", clip(v))
+		return 0, newFault("invalid_parameter", "give log, staged or committed", "ack is %q", clip(v))
 	}
 }
 
-// await waits until appended events have come as far as their producer wants. They are durable whatever it returns.
-func (a *API) await(ctx context.Context, want ack, t *registry.Table, res eventlog.Appended) error {
-	if want == ackDurable {
-		return nil
+// await waits until appended events have come as far as their producer wants. They are durable whatever it returns. Of
+// committed ones it returns a snapshot that holds them; 0 where the table could not be looked at any more.
+func (a *API) await(ctx context.Context, want ack, t *registry.Table, res eventlog.Appended) (snapshotID int64, err error) {
+	if want == ackLog {
+		return 0, nil
 	}
 	level := ship.Staged
 	if want == ackCommitted {
@@ -242,8 +252,14 @@ func (a *API) await(ctx context.Context, want ack, t *registry.Table, res eventl
 	ctx, cancel := a.waiting(ctx)
 	defer cancel()
 	if err := a.Shipper.Wait(ctx, track, res.Last, level); err != nil {
-		return newFault("ack_timeout", "do not send the events again, unless with their idempotency keys; GET /tables/{table}/watermark tells when they are committed",
+		return 0, newFault("ack_timeout", "do not send the events again, unless with their idempotency keys; GET /tables/{table}/watermark tells when they are committed",
 			"events %d to %d of log %s are durable and will be committed, but are not yet as far as asked: %s", res.First, res.Last, res.Log, clip(err.Error()))
 	}
-	return nil
+	if want != ackCommitted {
+		return 0, nil
+	}
+	if snapshotID, err = a.Shipper.Snapshot(ctx, eventlog.Table{Name: t.Name, UUID: t.UUID}, res.Log, res.Last); err != nil {
+		return 0, nil // committed all the same
+	}
+	return snapshotID, nil
 }

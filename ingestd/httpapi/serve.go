@@ -34,7 +34,7 @@ func NewServer(a *API) *Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		// From the end of the header on: the longest that a handler may take, and then some for the reply.
-		WriteTimeout:   a.cfg.BodyTimeout + a.cfg.CommitTimeout + replyTimeout,
+		WriteTimeout:   a.cfg.BodyTimeout + a.cfg.ReplyWithin + replyTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), // clients that break off: theirs to know
 	}}
@@ -51,12 +51,12 @@ func (s *Server) Serve(l net.Listener) error {
 
 var errStopping = errors.New("the daemon is stopping")
 
-// waiting bounds how long a handler waits for a commit: CommitTimeout, or until the server stops. A commit may be a cut
+// waiting bounds how long a handler waits for a commit: ReplyWithin, or until the server stops. A commit may be a cut
 // interval away, longer than a stop may take, and the next start makes it.
 func (a *API) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
 	unhook := context.AfterFunc(a.stopping, func() { end(errStopping) })
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.CommitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.ReplyWithin)
 	return ctx, func() {
 		unhook()
 		cancel()

@@ -111,12 +111,33 @@ type fakeShip struct {
 	warnings []string
 	commit   func(ctx context.Context, table string) (int64, error)
 	wait     func(ctx context.Context, t eventlog.Track, seq eventlog.Seq, level ship.Level) error
+	reached  func(tg ship.Target) (int64, bool, error)
+	unknown  error // what Snapshot says
 	resumed  []string
 	discards []uint64
 }
 
-func (f *fakeShip) CommitNow(ctx context.Context, table string) (int64, error) {
-	return f.commit(ctx, table)
+// Demand names the last event that a track has.
+func (f *fakeShip) Demand(table string) (ship.Target, error) {
+	tg := ship.Target{Table: table}
+	for _, info := range f.log.Tracks() {
+		if info.Table.Name == table {
+			tg.TableUUID, tg.Log, tg.Seq = info.Table.UUID, info.Log, info.High
+		}
+	}
+	return tg, nil
+}
+
+func (f *fakeShip) Await(ctx context.Context, tg ship.Target) (int64, error) {
+	return f.commit(ctx, tg.Table)
+}
+
+func (f *fakeShip) Reached(_ context.Context, tg ship.Target) (int64, bool, error) {
+	return f.reached(tg)
+}
+
+func (f *fakeShip) Snapshot(context.Context, eventlog.Table, uuid.UUID, eventlog.Seq) (int64, error) {
+	return 77, f.unknown
 }
 
 func (f *fakeShip) Wait(ctx context.Context, t eventlog.Track, seq eventlog.Seq, level ship.Level) error {

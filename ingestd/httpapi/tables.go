@@ -129,34 +129,6 @@ func (a *API) deleteTable(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, http.StatusOK, describe(t))
 }
 
-// postCommit cuts what the table has now, waits until it is committed, and returns the snapshot.
-func (a *API) postCommit(w http.ResponseWriter, r *http.Request) error {
-	if err := plain(r); err != nil {
-		return err
-	}
-	t, err := a.table(r)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := a.waiting(r.Context())
-	defer cancel()
-	snapshot, err := a.Shipper.CommitNow(ctx, t.Name)
-	if err != nil {
-		if ctx.Err() != nil && r.Context().Err() == nil {
-			return newFault("commit_timeout", "look at GET /tables/{table}/watermark and /health/ready", "not committed within %v, or before the daemon stopped: %s", a.cfg.CommitTimeout, clip(err.Error()))
-		}
-		return err
-	}
-	out := struct {
-		Table    string `json:"table"`
-		Snapshot *int64 `json:"snapshot_id"` // null: the table never had an event
-	}{Table: t.Name}
-	if snapshot != 0 {
-		out.Snapshot = &snapshot
-	}
-	return reply(w, http.StatusOK, out)
-}
-
 // postResume is the operator's word that the cause of a stop was put right.
 func (a *API) postResume(w http.ResponseWriter, r *http.Request) error {
 	if err := plain(r); err != nil {

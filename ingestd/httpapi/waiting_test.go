@@ -37,5 +37,7 @@ func TestShutdownAnswersThoseThatWaitForCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.want(<-acked, 504, "ack_timeout", -1, -1)
-	s.want(<-committed, 504, "commit_timeout", -1, -1)
+	if a := <-committed; a.status != 202 { // its address is good for the next start
+		t.Errorf("commit: %d %s", a.status, a.body)
+	}
 }

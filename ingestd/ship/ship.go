@@ -10,7 +10,7 @@
 //   - Memory is bounded by Config: EncodeWorkers segments, whatever the number of tables, partitions or events.
 //     An idle table has no goroutine, no timer and no state here.
 //
-// main wires it and calls Run; httpapi calls CommitNow, Wait, Status, Resume and Discard.
+// main wires it and calls Run; httpapi calls Demand, Await, Reached, Wait, Status, Resume and Discard.
 package ship
 
 import (

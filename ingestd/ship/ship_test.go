@@ -438,36 +438,92 @@ func TestSegmentOfTooManyFiles(t *testing.T) {
 	})
 }
 
+// TestTarget asks for a commit, then asks again and again how it stands, also after a restart.
+func TestTarget(t *testing.T) {
+	bubble(t, func(w *world) {
+		t, ctx, store := w.T, w.Context(), kv.NewMem()
+		n := w.start(store)
+		n.mustAppend("clicks", some(3)...)
+		first, err := n.shipper.Demand("clicks")
+		if err != nil || first.Seq != 3 {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		if _, done, err := n.shipper.Reached(ctx, first); done || err != nil {
+			t.Errorf("not committed yet: %v, %v", done, err)
+		}
+		id, err := n.shipper.Await(ctx, first)
+		if err != nil || id == 0 {
+			t.Fatalf("%d, %v", id, err)
+		}
+		n.queue.during(lose)
+		n.mustAppend("clicks", some(2)...)
+		second, err := n.shipper.Demand("clicks")
+		if err != nil || second.Seq != 5 {
+			t.Fatalf("%+v, %v", second, err)
+		}
+		if again, done, err := n.shipper.Reached(ctx, first); again != id || !done || err != nil {
+			t.Errorf("the first is committed: %d, %v, %v", again, done, err)
+		}
+		n.close()
+
+		n = w.start(store)
+		defer n.close()
+		n.mustAppend("clicks", some(4)...) // a log of its own
+		third, err := n.shipper.Demand("clicks")
+		if err != nil || third.Seq != 4 || third.Log == second.Log {
+			t.Fatalf("%+v, %v", third, err)
+		}
+		last, err := n.shipper.Await(ctx, third)
+		if err != nil || w.read("clicks").count != 9 {
+			t.Errorf("the target of a new log takes the older ones in: %d events, %v", w.read("clicks").count, err)
+		}
+		n.within(time.Hour, "the older log is gone", func() bool { return len(n.log.Tracks()) == 1 })
+		for _, tg := range []Target{first, second, third} {
+			if id, done, err := n.shipper.Reached(ctx, tg); id != last || !done || err != nil {
+				t.Errorf("%+v: %d, %v, %v", tg, id, done, err)
+			}
+		}
+		second.Seq++
+		if _, done, err := n.shipper.Reached(ctx, second); done || !errors.Is(err, ErrGone) {
+			t.Errorf("an event that never was: %v, %v", done, err)
+		}
+		first.TableUUID[0]++
+		if _, done, err := n.shipper.Reached(ctx, first); done || !errors.Is(err, registry.ErrReplaced) {
+			t.Errorf("another table's: %v, %v", done, err)
+		}
+	})
+}
+
 func TestCommitNow(t *testing.T) {
 	bubble(t, func(w *world) {
 		t := w.T
 		n := w.start(kv.NewMem())
 		defer n.close()
 		ctx := t.Context()
-		if _, err := n.shipper.CommitNow(ctx, "clicks"); !errors.Is(err, registry.ErrUnknownTable) {
+		if _, err := n.commitNow(ctx, "clicks"); !errors.Is(err, registry.ErrUnknownTable) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := n.reg.Ensure(ctx, "clicks"); err != nil {
 			t.Fatal(err)
 		}
-		if id, err := n.shipper.CommitNow(ctx, "clicks"); err != nil || id != 0 {
+		if id, err := n.commitNow(ctx, "clicks"); err != nil || id != 0 {
 			t.Errorf("an empty table: %d, %v", id, err)
 		}
 		n.mustAppend("clicks", some(3)...)
 		start := time.Now()
-		id, err := n.shipper.CommitNow(ctx, "clicks")
+		id, err := n.commitNow(ctx, "clicks")
 		if err != nil || id == 0 || time.Since(start) > time.Second {
 			t.Errorf("%d, %v after %s", id, err, time.Since(start))
 		}
 		w.check("clicks")
-		if again, err := n.shipper.CommitNow(ctx, "clicks"); err != nil || again != id {
+		if again, err := n.commitNow(ctx, "clicks"); err != nil || again != id {
 			t.Errorf("nothing to commit: %d, %v; want %d", again, err, id)
 		}
 		n.queue.during(lose)
 		n.mustAppend("clicks", some(3)...)
 		short, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		if _, err := n.shipper.CommitNow(short, "clicks"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := n.commitNow(short, "clicks"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 	})

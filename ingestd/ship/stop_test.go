@@ -109,8 +109,8 @@ func TestStops(t *testing.T) {
 				ctx, cancel := context.WithTimeout(w.Context(), time.Hour)
 				defer cancel()
 				var stop *Stop
-				if _, err := n.shipper.CommitNow(ctx, "clicks"); !errors.As(err, &stop) {
-					w.Errorf("CommitNow: %v", err)
+				if _, err := n.commitNow(ctx, "clicks"); !errors.As(err, &stop) {
+					w.Errorf("commit now: %v", err)
 				}
 				time.Sleep(time.Hour)
 				if sent := n.queue.group["default.clicks"]; sent > 3 {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"firn/ingestd/eventlog"
-	"firn/ingestd/registry"
 )
 
 // Level says how far an event has come.
@@ -57,58 +56,6 @@ func orNothing(err error) error {
 		return errors.New("not looked at yet")
 	}
 	return err
-}
-
-// CommitNow cuts and commits what a table has now, and returns the id of a snapshot that holds it: with nothing to
-// commit, the current one (0: the table has none). It needs Run. Errors: registry.ErrUnknownTable; others as Wait's.
-func (s *Shipper) CommitNow(ctx context.Context, table string) (snapshotID int64, err error) {
-	known, ok := s.Registry.Get(table)
-	if !ok {
-		return 0, fmt.Errorf("%w: %s", registry.ErrUnknownTable, table)
-	}
-	var wanted []eventlog.TrackInfo
-	for _, info := range s.Log.Tracks() {
-		if info.Table.UUID == known.UUID && info.High > info.Committed {
-			wanted = append(wanted, info)
-			s.demand(info)
-		}
-	}
-	for _, info := range wanted {
-		if err := s.Wait(ctx, info.Track, info.High, Committed); err != nil {
-			return 0, err
-		}
-	}
-	ct, _ := s.tables.get(table)
-	now, err := s.newest(ctx, table, ct, false)
-	if err != nil {
-		return 0, fmt.Errorf("load table %s: %w", table, err)
-	}
-	if now.Metadata.TableUUID != known.UUID {
-		return 0, fmt.Errorf("%w: %s", registry.ErrReplaced, table)
-	}
-	return now.Metadata.CurrentSnapshotID, nil
-}
-
-// demand has everything that a track holds now cut at once, and tries again at once what had failed.
-func (s *Shipper) demand(info eventlog.TrackInfo) {
-	now := time.Now()
-	s.mu.Lock()
-	t, ok := s.tracks[info.Track]
-	if !ok {
-		s.scanLocked(now)
-		if t, ok = s.tracks[info.Track]; !ok {
-			s.mu.Unlock()
-			return
-		}
-	}
-	t.target = max(t.target, info.High)
-	t.retryAt = time.Time{}
-	if !t.busy {
-		t.noteLocked(info, now)
-	}
-	s.placeLocked(t, now)
-	s.mu.Unlock()
-	s.wakeUp()
 }
 
 // Drain returns when everything in the log is committed; segments are cut at once from now on. Where only stopped

@@ -307,6 +307,15 @@ func (w *world) within(d time.Duration, what string, ok func() bool) {
 	}
 }
 
+// commitNow asks for a commit of what a table holds, and waits for it.
+func (n *node) commitNow(ctx context.Context, table string) (snapshotID int64, err error) {
+	tg, err := n.shipper.Demand(table)
+	if err != nil {
+		return 0, err
+	}
+	return n.shipper.Await(ctx, tg)
+}
+
 // drained reports whether nothing is uncommitted.
 func (n *node) drained() bool {
 	for _, info := range n.log.Tracks() {

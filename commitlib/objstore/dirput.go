@@ -14,7 +14,7 @@ import (
 
 // Put implements Store by the steps that Dir's comment numbers.
 func (d *Dir) Put(ctx context.Context, key string, body []byte, cond Condition) (Info, error) {
-	if err := checkPut(key, cond); err != nil {
+	if err := CheckPut(key, cond); err != nil {
 		return Info{}, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -41,8 +41,12 @@ func (d *Dir) put(ctx context.Context, key string, body []byte, cond Condition) 
 	if err != nil {
 		return Info{}, explain(err)
 	}
-	crc := crc32.Checksum(body, castagnoli)
-	err = d.publish(ctx, temp, key, st, cond)
+	return d.publishDurably(ctx, temp, key, st, crc32.Checksum(body, castagnoli), cond)
+}
+
+// publishDurably is steps 3 to 5: the synced temporary file becomes the object, or goes.
+func (d *Dir) publishDurably(ctx context.Context, temp, key string, st stat, crc uint32, cond Condition) (Info, error) {
+	err := d.publish(ctx, temp, key, st, cond)
 	if err == nil {
 		err = d.settle(key, st.inode)
 		if err != nil {
@@ -106,9 +110,11 @@ func (d *Dir) writeTemp(body []byte) (string, stat, error) {
 		}
 		return "", stat{}, err
 	}
-	st, err := fill(f, body)
-	if closing := f.Close(); err == nil {
-		err = closing
+	var st stat
+	if _, err = f.Write(body); err == nil {
+		st, err = finish(f, int64(len(body)))
+	} else {
+		_ = f.Close()
 	}
 	if err != nil {
 		_ = d.sys.unlink(name)
@@ -117,16 +123,18 @@ func (d *Dir) writeTemp(body []byte) (string, stat, error) {
 	return name, st, nil
 }
 
-func fill(f file, body []byte) (stat, error) {
-	if _, err := f.Write(body); err != nil {
-		return stat{}, err
+// finish syncs a temporary file that has size bytes, and closes it whatever comes.
+func finish(f file, size int64) (stat, error) {
+	err := f.Sync()
+	var st stat
+	if err == nil {
+		st, err = f.Stat()
 	}
-	if err := f.Sync(); err != nil {
-		return stat{}, err
+	if err == nil && st.size != size {
+		err = fmt.Errorf("wrote %d bytes and found %d", size, st.size)
 	}
-	st, err := f.Stat()
-	if err == nil && st.size != int64(len(body)) {
-		err = fmt.Errorf("wrote %d bytes and found %d", len(body), st.size)
+	if closing := f.Close(); err == nil {
+		err = closing
 	}
 	return st, err
 }

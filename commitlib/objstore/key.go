@@ -57,8 +57,8 @@ func checkKey(key string) error {
 	return nil
 }
 
-// checkPut says what is wrong with a Put before anything is sent.
-func checkPut(key string, cond Condition) error {
+// CheckPut says what is wrong with a Put before anything is sent, or nil.
+func CheckPut(key string, cond Condition) error {
 	if cond.Absent && cond.ETag != "" {
 		return fmt.Errorf("put %q: a condition is Absent or an ETag, not both", key)
 	}

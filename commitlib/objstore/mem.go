@@ -93,7 +93,7 @@ func (m *Mem) Root() string { return m.root }
 
 // Put implements Store.
 func (m *Mem) Put(ctx context.Context, key string, body []byte, cond Condition) (Info, error) {
-	if err := checkPut(key, cond); err != nil {
+	if err := CheckPut(key, cond); err != nil {
 		return Info{}, err
 	}
 	body = slices.Clone(body)

@@ -16,13 +16,14 @@ import (
 	"time"
 )
 
-// The answers that callers branch on. Any other error of a read is worth a retry or is fatal as it says; any error
-// of a write that is none of these left nothing behind that readers can see.
+// The answers that callers branch on. Any other error of a read is worth a retry; any error of a write that is none of
+// these, or ErrFatal alone, left nothing behind that readers can see.
 var (
 	ErrNotExist     = errors.New("object does not exist")
 	ErrPrecondition = errors.New("object store refused the condition") // exists already, or the ETag is another's
 	ErrUnknown      = errors.New("outcome of the write is not known")  // it may have been applied, or may be yet
 	ErrNoSpace      = errors.New("no space left in the object store")  // a write left nothing; reads go on: free space and write again
+	ErrFatal        = errors.New("object store keeps refusing this until a setting, a permission or a clock is put right")
 )
 
 // Info describes a stored object.

@@ -17,13 +17,15 @@ func (c *Committer) Commit(ctx context.Context, id catalog.Ident, reqs []*Reques
 	}
 	r := &run{Committer: c, id: id, reqs: reqs, began: c.cfg.Clock()}
 	if p := c.parents.take(id); p != nil && r.began.Sub(p.asOf) < MaxParentAge {
-		r.parent = p
+		// Beside rivals a cached parent is rarely current: ask first.
+		r.parent, r.outdated, r.wary = p, p.wary > 0, max(0, p.wary-1)
 	}
 	err := r.commit(ctx)
 	if err != nil {
 		err = fmt.Errorf("commit to %s: %w", id, err)
 	}
 	if r.parent != nil && !r.outdated {
+		r.parent.wary = r.wary
 		c.parents.put(id, r.parent)
 	}
 	results := r.results(err)
@@ -40,6 +42,7 @@ type run struct {
 
 	parent   *parent
 	outdated bool    // parent is known not to be current, or may not be: refresh it before planning on it
+	wary     int     // of the parent that is put back
 	absent   refusal // why there is no parent after a load
 
 	plan    *plan    // what was decided last; nil until something was
@@ -57,7 +60,8 @@ type try struct {
 // commit is the protocol of one commit. The state is the table's metadata; the
 // watermarks in it say which events are in.
 //
-//  1. Take the cached parent, or load the table. A cached one is a guess that step 6 puts to the test.
+//  1. Take the cached parent, or load the table. A cached one is a guess that step 6 puts to the test; where rivals were
+//     met lately it is refreshed first, since a refused swap costs more.
 //  2. Compare each request with its log's watermark (decide). What is covered is done. What has a gap or an overlap is
 //     dropped, what can never succeed is rejected: both only on a state whose load began after the request arrived,
 //     else load and repeat. What begins at watermark + 1 is applied by the steps that follow; if nothing does, stop.

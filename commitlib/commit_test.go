@@ -186,6 +186,49 @@ func TestManifestIsWrittenOnceForAllAttempts(t *testing.T) {
 	w.holds(map[uuid.UUID]Seq{a: 2})
 }
 
+// Beside a rival a committer asks before it plans: each of its commits then costs a warm one's writes and a few reads,
+// and no swap in vain. Alone again, it stops asking.
+func TestCommitBesideRivalsIsNotPlannedInVain(t *testing.T) {
+	w := newWorld(t)
+	ours := []*Committer{New(w.reopen(), w.store, w.config()), New(w.reopen(), w.store, w.config())}
+	a, next := w.log(), Seq(1)
+	commit := func(c *Committer) (puts, others int) {
+		t.Helper()
+		r := w.request(a, next, next)
+		next++
+		w.store.ResetCounts()
+		w.commit(c, applied, r)
+		n := w.store.Counts()
+		return n.Of(objstore.OpPut).Calls, n.Calls() - n.Of(objstore.OpPut).Calls
+	}
+	for range 2 {
+		for _, c := range ours {
+			commit(c) // each has loaded, and met the other
+		}
+	}
+	for turn := range 20 {
+		// Two HEADs, hint, metadata, manifest list.
+		if puts, others := commit(ours[turn%2]); puts != 4 || others != 5 {
+			t.Fatalf("turn %d: %d PUTs and %d other calls, want 4 and 5", turn, puts, others)
+		}
+	}
+	conflicts := ours[0].Counters().Conflicts + ours[1].Counters().Conflicts
+	if conflicts > 2 {
+		t.Errorf("%d conflicts: one for each committer was to be enough", conflicts)
+	}
+	reads := 0
+	for range waryCommits + 5 {
+		puts, others := commit(ours[0])
+		if reads += others; puts != 4 {
+			t.Fatalf("alone: %d PUTs", puts)
+		}
+	}
+	if want := 5 + waryCommits; reads != want {
+		t.Errorf("alone again, %d reads in %d commits, want %d: one for the rival's last, and a HEAD each while wary", reads, waryCommits+5, want)
+	}
+	w.holds(map[uuid.UUID]Seq{a: next - 1})
+}
+
 func TestConflictsUseUpTheAttempts(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.config()

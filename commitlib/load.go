@@ -74,7 +74,9 @@ func (r *run) loadOnce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.loaded = r.parent == nil
+		if p.loaded = r.parent == nil; !p.loaded {
+			r.wary = waryCommits
+		}
 		r.parent = p
 	}
 	r.outdated = false

@@ -35,9 +35,17 @@ type parent struct {
 
 	list *manifest.List // of main's head, read when first needed; nil until then
 
+	wary int // how many more commits begin with a refresh because a rival was met (waryCommits)
+
 	size  int64  // of the cache: estimate when it was put
 	putAt uint64 // of the cache
 }
+
+// waryCommits is how many commits of a cached parent begin with a refresh after the last time that another committer's
+// commit was found. An unneeded refresh costs one read; a parent that was not current costs a manifest list and a swap in
+// vain, which is two writes at twelve times the price of a read, and a wait. Four instances of a function that take turns
+// at a table find a rival's commit three times in four; a committer that is alone never refreshes.
+const waryCommits = 8
 
 // Why else a table takes no commits from this committer.
 var (

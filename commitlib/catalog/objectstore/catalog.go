@@ -142,7 +142,8 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident) (*catalog.Table, e
 	return t, nil
 }
 
-// Refresh implements catalog.Catalog: one HEAD when nothing changed. A table that was removed is noticed only once t
+// Refresh implements catalog.Catalog: one HEAD when nothing changed; at most three, the hint and the new version when
+// something did, however much, unless writers died before they raised the hint. A table that was removed is noticed only once t
 // has not been loaded for half the retention; nothing in Firn removes tables under a running process.
 func (c *Catalog) Refresh(ctx context.Context, t *catalog.Table) (*catalog.Table, error) {
 	newer, err := c.refresh(ctx, t)
@@ -165,7 +166,7 @@ func (c *Catalog) refresh(ctx context.Context, t *catalog.Table) (*catalog.Table
 		}
 		return now, err
 	}
-	last, err := c.walk(ctx, dir, probe{version: version})
+	last, err := c.newer(ctx, dir, version)
 	if err != nil {
 		return nil, err
 	}

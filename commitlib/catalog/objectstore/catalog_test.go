@@ -39,13 +39,22 @@ func TestRequests(t *testing.T) {
 	if table, err = w.cat.Refresh(t.Context(), table); err != nil {
 		t.Fatal(err)
 	}
-	w.wantRequests("a refresh with one newer version", map[objstore.Op]int{objstore.OpHead: 2, objstore.OpGet: 1})
-	w.swap(table)
-	w.wantRequests("a swap after a rival's", map[objstore.Op]int{objstore.OpPut: 3, objstore.OpGet: 1}) // the hint's ETag is the rival's
+	w.wantRequests("a refresh with one newer version", map[objstore.Op]int{objstore.OpHead: 2, objstore.OpGet: 2})
+	table = w.swap(table)
+	w.wantRequests("a swap after a rival's", map[objstore.Op]int{objstore.OpPut: 2}) // the refresh has learnt the hint's ETag
 	if _, err = other.Swap(t.Context(), theirs, w.change(theirs)); !errors.Is(err, catalog.ErrConflict) {
 		t.Fatal(err)
 	}
 	w.wantRequests("a conflict", map[objstore.Op]int{objstore.OpPut: 1})
+
+	for range 50 {
+		table = w.swap(table)
+	}
+	w.store.ResetCounts()
+	if theirs, err = other.Refresh(t.Context(), theirs); err != nil || theirs.Token != table.Token {
+		t.Fatal(theirs, err)
+	}
+	w.wantRequests("a refresh with fifty newer versions", map[objstore.Op]int{objstore.OpHead: 3, objstore.OpGet: 2})
 }
 
 // TestFormat: names and hint are byte for byte what other engines open.

@@ -181,7 +181,7 @@ func TestHintOfDeadWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.wantRequests("20 refreshes", map[objstore.Op]int{objstore.OpHead: 21, objstore.OpGet: 2, objstore.OpPut: 1})
+	w.wantRequests("20 refreshes", map[objstore.Op]int{objstore.OpHead: 21, objstore.OpGet: 3, objstore.OpPut: 1})
 	w.wantHint("2")
 }
 

@@ -99,6 +99,34 @@ func (c *Catalog) walk(ctx context.Context, dir string, last probe) (probe, erro
 	return last, nil
 }
 
+// newer finds the newest version from one that was lately seen to be the newest. Where there is a newer one the hint is
+// read: it saves a walk over all that came meanwhile, and the next swap has to know it to raise it.
+func (c *Catalog) newer(ctx context.Context, dir string, version int64) (probe, error) {
+	next, err := c.store.Head(ctx, versionKey(dir, version+1))
+	if errors.Is(err, objstore.ErrNotExist) {
+		return probe{version: version}, nil
+	}
+	if err != nil {
+		return probe{}, err
+	}
+	last := probe{version + 1, next}
+	h, err := c.readHint(ctx, dir)
+	if err != nil {
+		return probe{}, err
+	}
+	c.seen.setHint(dir, h)
+	if h.version > last.version {
+		info, err := c.store.Head(ctx, versionKey(dir, h.version))
+		if err != nil && !errors.Is(err, objstore.ErrNotExist) {
+			return probe{}, err
+		}
+		if err == nil {
+			last = probe{h.version, info}
+		}
+	}
+	return c.walk(ctx, dir, last)
+}
+
 // highestListed lists the versions, gaps and all, and returns the highest; version 0 where there is none. It refuses a
 // table that another writer keeps in a form that this package must not continue.
 func (c *Catalog) highestListed(ctx context.Context, dir string) (probe, error) {

@@ -28,9 +28,9 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// build compiles a program once for each test process and returns its path. module is the folder of its go.mod, from
+// Build compiles a program once for each test process and returns its path. module is the folder of its go.mod, from
 // the repository's root.
-func build(t testing.TB, name, module, pkg string, flags ...string) string {
+func Build(t testing.TB, name, module, pkg string, flags ...string) string {
 	t.Helper()
 	built.Lock()
 	if built.dir == "" {
@@ -66,7 +66,7 @@ func build(t testing.TB, name, module, pkg string, flags ...string) string {
 func Ingestd(t testing.TB) string {
 	t.Helper()
 	if raceEnabled {
-		return build(t, "ingestd-race", ".", "./ingestd", "-race")
+		return Build(t, "ingestd-race", ".", "./ingestd", "-race")
 	}
 	return PlainIngestd(t)
 }
@@ -74,7 +74,7 @@ func Ingestd(t testing.TB) string {
 // PlainIngestd builds the daemon without the race detector: for tests that measure it.
 func PlainIngestd(t testing.TB) string {
 	t.Helper()
-	return build(t, "ingestd", ".", "./ingestd")
+	return Build(t, "ingestd", ".", "./ingestd")
 }
 
 // Root is the repository's root.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"firn/perf/peer"
 	"firn/perf/spawn"
 )
 
@@ -30,7 +31,7 @@ type Options struct {
 	Binary  string   // default Ingestd(t)
 	Data    string   // the data directory; required
 	Flags   []string // besides -listen and -data
-	Env     []string // besides the environment without its FIRN_ variables
+	Env     []string // besides the environment without Firn's and AWS's variables
 	Wrapper []string // a command that starts the daemon in its own place: by exec, so that the handle stays the daemon's
 }
 
@@ -50,7 +51,7 @@ type Daemon struct {
 // and shows the end of its log if the test did not pass.
 func Start(t testing.TB, o Options) *Daemon {
 	t.Helper()
-	d := launch(t, o)
+	d := Launch(t, o)
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	if err := d.awaitReady(ctx); err != nil {
@@ -59,8 +60,8 @@ func Start(t testing.TB, o Options) *Daemon {
 	return d
 }
 
-// launch starts the process and returns at once.
-func launch(t testing.TB, o Options) *Daemon {
+// Launch starts the process and returns at once.
+func Launch(t testing.TB, o Options) *Daemon {
 	t.Helper()
 	if o.Binary == "" {
 		o.Binary = Ingestd(t)
@@ -81,12 +82,7 @@ func launch(t testing.TB, o Options) *Daemon {
 	args = append(args, o.Flags...)
 	d.cmd = exec.Command(args[0], args[1:]...)
 	d.cmd.Stderr, d.cmd.Stdout = logFile, logFile
-	for _, e := range os.Environ() {
-		if !strings.HasPrefix(e, "FIRN_") {
-			d.cmd.Env = append(d.cmd.Env, e)
-		}
-	}
-	d.cmd.Env = append(d.cmd.Env, o.Env...)
+	d.cmd.Env = append(peer.CleanEnv(), o.Env...)
 	if err := spawn.Start(d.cmd); err != nil {
 		t.Fatalf("start ingestd: %v", err)
 	}
@@ -189,7 +185,7 @@ func (d *Daemon) exit() error {
 func Drain(t testing.TB, o Options, atMost time.Duration) {
 	t.Helper()
 	o.Flags = append(append([]string{}, o.Flags...), "-drain")
-	d := launch(t, o)
+	d := Launch(t, o)
 	if err := d.Wait(atMost); err != nil {
 		t.Fatalf("drain: %v\n%s", err, d.Log(4000))
 	}

@@ -62,7 +62,7 @@ func TestFlippedByteIsRefused(t *testing.T) {
 		return wal
 	})
 	for range 2 { // a refused start changes nothing: the second is refused like the first
-		d := launch(t, o)
+		d := Launch(t, o)
 		if err := d.Wait(startTime); err == nil || strings.Contains(err.Error(), "still runs") {
 			t.Fatalf("a start on a damaged log: %v, want it refused", err)
 		}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,27 +13,14 @@ import (
 	"firn/perf/tier"
 )
 
-// seedFor is the test's seed: FIRN_SEED replays a run as far as the machine's own timing lets it.
-func seedFor(t *testing.T) uint64 {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FIRN_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("FIRN_SEED=%d", seed)
-	return seed
-}
-
 // The daemon is killed by SIGKILL again and again under load, at random moments and in the midst of each phase.
 // Whatever was acked is in the tables once, whatever was not is there at most once, and nothing hangs.
 func TestSIGKILL(t *testing.T) {
-	seed := seedFor(t)
+	seed := Seed(t)
 	r := rand.New(rand.NewPCG(seed, 1))
+	tables := []string{"clicks", "views", "orders"}
 	kills := tier.Pick(10, 100, 1000)
-	p := newProducers(36, "clicks", "views", "orders")
+	p := NewProducers(NewLedger(), 0, 36, tables...)
 	data := t.TempDir()
 	options := func(i int) Options {
 		return Options{
@@ -48,12 +33,12 @@ func TestSIGKILL(t *testing.T) {
 	for i := range kills {
 		o := options(i)
 		d := Start(t, o)
-		phases := mapPhases(t, strings.TrimPrefix(o.Env[0], "FIRN_PHASE_FILE="))
+		phases := MapPhases(t, strings.TrimPrefix(o.Env[0], "FIRN_PHASE_FILE="))
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			p.run(ctx, t, d.URL, seed+uint64(i))
+			p.Run(ctx, t, d.URL, seed+uint64(i))
 		}()
 
 		// Two of three kills wait for a phase, each in turn; the others come at any moment.
@@ -62,7 +47,7 @@ func TestSIGKILL(t *testing.T) {
 		if i%3 != 2 {
 			n := (i - i/3) % len(phase.Names)
 			aim = phase.Names[n]
-			if !phases.await(n, 5*time.Second) {
+			if !phases.Await(n, 5*time.Second) {
 				aim += ", not seen"
 			}
 			time.Sleep(time.Duration(r.IntN(3000)) * time.Microsecond) // into what a longer phase does
@@ -74,8 +59,8 @@ func TestSIGKILL(t *testing.T) {
 		case <-time.After(2 * requestTime):
 			t.Fatalf("kill %d: requests still hang %v after the daemon's death", i, 2*requestTime)
 		}
-		struck := phases.struck(t)
-		phases.close()
+		struck := phases.Struck(t)
+		phases.Close()
 		for _, name := range struck {
 			hit[name]++
 		}
@@ -102,11 +87,11 @@ func TestSIGKILL(t *testing.T) {
 	last := options(kills)
 	last.Flags = []string{"-cut-interval", "5s"}
 	d := Start(t, last)
-	t.Logf("%d events were sent again under their keys", p.resend(t, d.Client()))
+	t.Logf("%d events were sent again under their keys", p.Resend(t, d.Client()))
 	d.Stop()
 	Drain(t, options(kills+1), 2*time.Minute)
 	for _, engine := range []string{"duckdb-folder", "pyiceberg"} {
-		p.verify(t, engine, filepath.Join(data, "warehouse"))
+		p.Ledger.Verify(t, engine, Folder(filepath.Join(data, "warehouse")), tables...)
 	}
 	// A second drain finds nothing to do.
 	Drain(t, options(kills+2), 30*time.Second)

@@ -101,7 +101,7 @@ func TestStopAndDrain(t *testing.T) {
 // One directory, one daemon: a second one is refused at once, and the first goes on.
 func TestSecondDaemonIsRefused(t *testing.T) {
 	d := Start(t, Options{Data: t.TempDir()})
-	second := launch(t, Options{Data: d.Data})
+	second := Launch(t, Options{Data: d.Data})
 	if err := second.Wait(20 * time.Second); err == nil {
 		t.Error("a second ingestd on the same directory exited 0")
 	} else if text := second.Log(2000); !strings.Contains(text, d.Data) {
@@ -112,7 +112,7 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 
 // Wrong flags end the start with all violations, before anything is touched.
 func TestWrongFlagsAreRefused(t *testing.T) {
-	d := launch(t, Options{Data: t.TempDir(), Flags: []string{"-cut-interval", "1ns", "-dedup-window", "1s", "-warehouse", "ftp://x"}})
+	d := Launch(t, Options{Data: t.TempDir(), Flags: []string{"-cut-interval", "1ns", "-dedup-window", "1s", "-warehouse", "ftp://x"}})
 	if err := d.Wait(20 * time.Second); err == nil {
 		t.Error("wrong flags exited 0")
 	}

@@ -13,14 +13,14 @@ import (
 	"firn/ingestd/phase"
 )
 
-// phaseFile is a running daemon's phase file: phase.Open describes it.
-type phaseFile struct {
+// PhaseFile is a running daemon's phase file: phase.Open describes it.
+type PhaseFile struct {
 	path string
 	mem  []byte
 }
 
-// mapPhases maps the file of a daemon that is ready; it has its full size then.
-func mapPhases(t testing.TB, path string) *phaseFile {
+// MapPhases maps the file of a daemon that is ready; it has its full size then.
+func MapPhases(t testing.TB, path string) *PhaseFile {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -31,22 +31,23 @@ func mapPhases(t testing.TB, path string) *phaseFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &phaseFile{path, mem}
+	return &PhaseFile{path, mem}
 }
 
-func (p *phaseFile) close() { unix.Munmap(p.mem) }
+// Close unmaps the file.
+func (p *PhaseFile) Close() { unix.Munmap(p.mem) }
 
 // underWay says whether phase i has been entered and not left, now.
-func (p *phaseFile) underWay(i int) bool {
+func (p *PhaseFile) underWay(i int) bool {
 	left := p.word(16*i + 8).Load() // before entered: otherwise a phase entered and left in between would look as if under way
 	return p.word(16*i).Load() > left
 }
 
 // word is a word of the file; the mapping is page-aligned.
-func (p *phaseFile) word(at int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&p.mem[at])) }
+func (p *PhaseFile) word(at int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&p.mem[at])) }
 
-// await asks the daemon to hold phase i, and spins until that is under way, at most the time given.
-func (p *phaseFile) await(i int, atMost time.Duration) bool {
+// Await asks the daemon to hold phase i, and spins until that is under way, at most the time given.
+func (p *PhaseFile) Await(i int, atMost time.Duration) bool {
 	p.word(phase.Hold).Store(uint64(i) + 1)
 	for end := time.Now().Add(atMost); !p.underWay(i); time.Sleep(50 * time.Microsecond) {
 		if time.Now().After(end) {
@@ -56,8 +57,8 @@ func (p *phaseFile) await(i int, atMost time.Duration) bool {
 	return true
 }
 
-// struck reads, after the daemon's death, which phases it died in.
-func (p *phaseFile) struck(t testing.TB) (names []string) {
+// Struck reads, after the daemon's death, which phases it died in.
+func (p *PhaseFile) Struck(t testing.TB) (names []string) {
 	t.Helper()
 	data, err := os.ReadFile(p.path)
 	if err != nil {

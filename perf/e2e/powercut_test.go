@@ -26,7 +26,7 @@ type disk struct {
 
 func mountDisk(t *testing.T, mountpoint, image string, seed uint64) *disk {
 	t.Helper()
-	d := &disk{t: t, cmd: exec.Command(build(t, "powercut", "perf/powercut", "."), "-seed", fmt.Sprint(seed), mountpoint, image)}
+	d := &disk{t: t, cmd: exec.Command(Build(t, "powercut", "perf/powercut", "."), "-seed", fmt.Sprint(seed), mountpoint, image)}
 	d.cmd.Stderr = os.Stderr
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
@@ -77,11 +77,12 @@ func TestPowerCut(t *testing.T) {
 	if _, err := os.Stat("/dev/fuse"); err != nil || os.Geteuid() != 0 {
 		t.Skip("needs /dev/fuse and root to mount perf/powercut")
 	}
-	seed := seedFor(t)
+	seed := Seed(t)
 	r := rand.New(rand.NewPCG(seed, 2))
 	cuts := tier.Pick(4, 15, 100)
-	p := newProducers(36, "clicks", "views", "orders")
-	p.broken = true // from the cut until it is killed, the daemon sees a disk that fails
+	tables := []string{"clicks", "views", "orders"}
+	p := NewProducers(NewLedger(), 0, 36, tables...)
+	p.Broken = true // from the cut until it is killed, the daemon sees a disk that fails
 	dir := t.TempDir()
 	mountpoint, image := filepath.Join(dir, "mnt"), filepath.Join(dir, "image")
 	data := filepath.Join(mountpoint, "data")
@@ -97,7 +98,7 @@ func TestPowerCut(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			p.run(ctx, t, d.URL, seed+uint64(i))
+			p.Run(ctx, t, d.URL, seed+uint64(i))
 		}()
 		time.Sleep(time.Duration(r.IntN(900)) * time.Millisecond)
 		disk.end(syscall.SIGUSR1, d)
@@ -115,11 +116,11 @@ func TestPowerCut(t *testing.T) {
 	disk := mountDisk(t, mountpoint, image, 0)
 	o.Flags = []string{"-cut-interval", "5s"} // enough snapshots for the tables' readers
 	d := Start(t, o)
-	t.Logf("%d events were sent again under their keys", p.resend(t, d.Client()))
+	t.Logf("%d events were sent again under their keys", p.Resend(t, d.Client()))
 	d.Stop()
 	Drain(t, o, 2*time.Minute)
 	for _, engine := range []string{"duckdb-folder", "pyiceberg"} {
-		p.verify(t, engine, filepath.Join(data, "warehouse"))
+		p.Ledger.Verify(t, engine, Folder(filepath.Join(data, "warehouse")), tables...)
 	}
 	disk.end(syscall.SIGTERM, nil)
 }

@@ -13,62 +13,36 @@ import (
 	"time"
 )
 
-// fate is what a producer knows about an event.
-type fate int
+// Producers runs some connections against a daemon, each with one request at a time. A producer's events carry its number
+// as their partition and count up, across runs.
+type Producers struct {
+	Pause  time.Duration // at most so long between a producer's requests
+	Pad    int           // bytes that no compression takes away, in each payload
+	Broken bool          // the daemon's disk may fail under it: a 500 leaves an event open
+	Ledger *Ledger       // of all producers whose events meet in the same tables
 
-const (
-	open    fate = iota // no answer: in the table once or not at all
-	acked               // in the table once, under the sequence of the ack
-	refused             // the daemon said that it stored nothing
-)
-
-// sent is one event and its fate.
-type sent struct {
-	Event
-	table string
-	fate  fate
-	id    ID   // of an acked event
-	again bool // sent again after the daemon's death, so that its place among the others is free
-}
-
-// ledger is what all producers together know; payloads are unique, so that a row of a table is known by its payload.
-type ledger struct {
-	mu     sync.Mutex // events
-	events []*sent
-}
-
-func (l *ledger) note(es ...*sent) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.events = append(l.events, es...)
-}
-
-// producers runs n connections against the daemon, each with one request at a time, until ctx ends or the daemon is
-// gone. A producer's events carry its number as their partition and count up, across runs.
-type producers struct {
-	n      int
-	pause  time.Duration // at most so long between a producer's requests
-	broken bool          // the daemon's disk may fail under it: a 500 leaves an event open
 	tables []string
-	ledger ledger
-	counts []int // events made by each producer
+	first  int   // number of the first of them
+	counts []int // events made by each
 }
 
-func newProducers(n int, tables ...string) *producers {
-	return &producers{n: n, pause: 5 * time.Millisecond, tables: tables, counts: make([]int, n)}
+// NewProducers makes n producers that spread over the tables. The numbers of producers whose events meet in a table must
+// not: first is that of the first.
+func NewProducers(ledger *Ledger, first, n int, tables ...string) *Producers {
+	return &Producers{Pause: 5 * time.Millisecond, Ledger: ledger, tables: tables, first: first, counts: make([]int, n)}
 }
 
-// run posts until ctx ends. It returns when every producer has had the answer to its last request, or an error.
-func (p *producers) run(ctx context.Context, t testing.TB, url string, seed uint64) {
-	c := NewClient(url, p.n)
+// Run posts until ctx ends. It returns when every producer has had the answer to its last request, or an error.
+func (p *Producers) Run(ctx context.Context, t testing.TB, url string, seed uint64) {
+	c := NewClient(url, len(p.counts))
 	defer c.HTTP.CloseIdleConnections()
 	var wg sync.WaitGroup
-	for w := range p.n {
+	for w := range p.counts {
 		wg.Go(func() {
-			r := rand.New(rand.NewPCG(seed, uint64(w)))
+			r := rand.New(rand.NewPCG(seed, uint64(p.first+w)))
 			for ctx.Err() == nil {
 				p.post(ctx, t, c, r, w)
-				time.Sleep(time.Duration(r.Int64N(int64(p.pause))))
+				time.Sleep(time.Duration(r.Int64N(int64(p.Pause))))
 			}
 		})
 	}
@@ -76,19 +50,19 @@ func (p *producers) run(ctx context.Context, t testing.TB, url string, seed uint
 }
 
 // post sends one request of 1 to 4 events and notes their fate.
-func (p *producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.Rand, w int) {
-	table := p.tables[w%len(p.tables)]
+func (p *Producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.Rand, w int) {
+	table, producer := p.tables[w%len(p.tables)], p.first+w
 	batch := make([]*sent, 1+r.IntN(4))
 	events := make([]Event, len(batch))
 	for i := range batch {
 		p.counts[w]++
-		e := Event{Partition: int32(w), TimeMs: time.Now().UnixMilli() - r.Int64N(3*3_600_000), Payload: fmt.Appendf(nil, `{"producer":%d,"n":%d}`, w, p.counts[w])}
+		e := Event{Partition: int32(producer), TimeMs: time.Now().UnixMilli() - r.Int64N(3*3_600_000), Payload: p.payload(r, producer, p.counts[w])}
 		if r.IntN(2) == 0 {
-			e.Key = fmt.Sprintf("%d-%d", w, p.counts[w])
+			e.Key = fmt.Sprintf("%d-%d", producer, p.counts[w])
 		}
 		events[i], batch[i] = e, &sent{Event: e, table: table}
 	}
-	p.ledger.note(batch...)
+	p.Ledger.note(batch...)
 	// The request outlives ctx: what the daemon was asked before it died must be known as asked.
 	var ack Ack
 	var err error
@@ -100,8 +74,23 @@ func (p *producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.R
 	p.settle(t, batch, ack, err)
 }
 
+// payload is a producer's n-th.
+func (p *Producers) payload(r *rand.Rand, producer, n int) []byte {
+	b := fmt.Appendf(nil, `{"producer":%d,"n":%d`, producer, n)
+	if p.Pad > 0 {
+		pad := make([]byte, (p.Pad+1)/2)
+		for i := range pad {
+			pad[i] = byte(r.Uint32())
+		}
+		b = fmt.Appendf(b, `,"pad":"%x"`, pad)
+	}
+	return append(b, '}')
+}
+
 // settle notes the answer to a request of new events.
-func (p *producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
+func (p *Producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
+	p.Ledger.mu.Lock()
+	defer p.Ledger.mu.Unlock()
 	var status *StatusError
 	switch {
 	case err == nil:
@@ -112,7 +101,7 @@ func (p *producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 		for i, s := range batch {
 			s.fate, s.id = acked, ID{ack.Log, ack.First + int64(i)}
 		}
-	case errors.As(err, &status) && status.Status == http.StatusInternalServerError && p.broken:
+	case errors.As(err, &status) && status.Status == http.StatusInternalServerError && p.Broken:
 	case errors.As(err, &status):
 		if status.Status != http.StatusServiceUnavailable && status.Status != http.StatusTooManyRequests && status.Status != http.StatusInsufficientStorage {
 			t.Errorf("a good request was answered with %v", err)
@@ -132,11 +121,11 @@ func (p *producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 	}
 }
 
-// resend posts every open event that has a key once more, as a producer does that wants to be sure; each must be acked.
-func (p *producers) resend(t testing.TB, c *Client) (n int) {
+// Resend posts every open event that has a key once more, as a producer does that wants to be sure; each must be acked.
+func (p *Producers) Resend(t testing.TB, c *Client) (n int) {
 	var unsure []*sent
-	for _, s := range p.ledger.events {
-		if s.fate == open && s.Key != "" {
+	for _, s := range p.Ledger.events {
+		if s.fate == open && s.Key != "" && p.made(s) {
 			unsure = append(unsure, s)
 		}
 	}
@@ -158,10 +147,18 @@ func (p *producers) resend(t testing.TB, c *Client) (n int) {
 				if ack.Accepted+ack.Duplicates != 1 || ack.First != ack.Last {
 					t.Errorf("send %s again: answered %+v", s.Payload, ack)
 				}
+				p.Ledger.mu.Lock()
 				s.fate, s.id, s.again = acked, ID{ack.Log, ack.First}, true
+				p.Ledger.mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
 	return len(unsure)
+}
+
+// made says whether an event is of one of these producers.
+func (p *Producers) made(s *sent) bool {
+	n := int(s.Partition) - p.first
+	return n >= 0 && n < len(p.counts)
 }

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"firn/perf/peer"
 )
 
 // Python is the interpreter that has the readers: FIRN_PYTHON, or the repository's .venv.
@@ -20,10 +22,19 @@ func Python(t testing.TB) string {
 	return p
 }
 
-// python runs a script of perf/readers and returns what it prints.
-func python(t testing.TB, script string, args ...string) []byte {
+// PythonCommand is a script of perf/readers, ready to run. Of this process's environment it gets what is neither AWS's nor
+// Firn's, and env besides.
+func PythonCommand(t testing.TB, env []string, script string, args ...string) *exec.Cmd {
 	t.Helper()
-	return output(t, exec.Command(Python(t), append([]string{"-B", filepath.Join(Root(), "perf", "readers", script)}, args...)...))
+	cmd := exec.Command(Python(t), append([]string{"-B", filepath.Join(Root(), "perf", "readers", script)}, args...)...)
+	cmd.Env = append(peer.CleanEnv(), env...)
+	return cmd
+}
+
+// RunPython runs a script of perf/readers and returns what it prints.
+func RunPython(t testing.TB, env []string, script string, args ...string) []byte {
+	t.Helper()
+	return output(t, PythonCommand(t, env, script, args...))
 }
 
 // output runs a program to its end and returns its standard output; the test fails with its standard error otherwise.

@@ -39,18 +39,23 @@ var (
 // icebergReader builds the iceberg-go reader, which is a module of its own.
 func icebergReader(t testing.TB) string {
 	t.Helper()
-	return build(t, "icebergreader", "perf/readers/icebergreader", ".")
+	return Build(t, "icebergreader", "perf/readers/icebergreader", ".")
 }
 
-// ReadRows reads a whole table with an engine and calls fn for each row, in no particular order.
+// ReadRows reads a whole table of a local folder with an engine and calls fn for each row, in no particular order.
 func ReadRows(t testing.TB, engine, table string, fn func(Row)) {
+	t.Helper()
+	readRows(t, nil, engine, table, fn)
+}
+
+func readRows(t testing.TB, env []string, engine, table string, fn func(Row)) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), engine+".ndjson")
 	switch engine {
 	case "iceberg-go":
 		output(t, exec.Command(icebergReader(t), "rows", table, out))
 	default:
-		python(t, "read_rows.py", engine, table, out)
+		RunPython(t, env, "read_rows.py", engine, table, out)
 	}
 	f, err := os.Open(out)
 	if err != nil {
@@ -117,7 +122,7 @@ func CountFiles(t testing.TB, engine, table string, filters ...string) FileCount
 	if engine == "iceberg-go" {
 		text = output(t, exec.Command(icebergReader(t), append([]string{"files", table}, filters...)...))
 	} else {
-		text = python(t, "pruning.py", append([]string{engine, table}, filters...)...)
+		text = RunPython(t, nil, "pruning.py", append([]string{engine, table}, filters...)...)
 	}
 	var c FileCounts
 	if err := json.Unmarshal(text, &c); err != nil {
@@ -133,5 +138,5 @@ func CountFiles(t testing.TB, engine, table string, filters ...string) FileCount
 // prints: the totals.
 func CheckStatistics(t testing.TB, table string) string {
 	t.Helper()
-	return strings.TrimSpace(string(python(t, "stats.py", table)))
+	return strings.TrimSpace(string(RunPython(t, nil, "stats.py", table)))
 }

@@ -25,17 +25,17 @@ func TestSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	seed := seedFor(t)
+	seed := Seed(t)
 	o := Options{Binary: PlainIngestd(t), Data: t.TempDir(), Flags: []string{"-cut-interval", "2s"}}
 	d := Start(t, o)
-	p := newProducers(8, "clicks", "views")
-	p.pause = 60 * time.Millisecond
+	p := NewProducers(NewLedger(), 0, 8, "clicks", "views")
+	p.Pause = 60 * time.Millisecond
 	ctx, stop := context.WithTimeout(context.Background(), length)
 	defer stop()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.run(ctx, t, d.URL, seed)
+		p.Run(ctx, t, d.URL, seed)
 	}()
 
 	// The second quarter is warm; what the last one has more than that is growth.
@@ -60,7 +60,7 @@ func TestSoak(t *testing.T) {
 	}
 	d.Stop()
 	Drain(t, o, 2*time.Minute)
-	p.verify(t, "duckdb-folder", filepath.Join(d.Data, "warehouse"))
+	p.Ledger.Verify(t, "duckdb-folder", Folder(filepath.Join(d.Data, "warehouse")), "clicks", "views")
 }
 
 // logSize is what the data directory holds beside the warehouse.

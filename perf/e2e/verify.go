@@ -2,18 +2,15 @@ package e2e
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// verify reads every table with an engine and judges what it holds.
-func (p *producers) verify(t *testing.T, engine, warehouse string) {
+// Verify reads the tables with an engine and judges what they hold.
+func (l *Ledger) Verify(t *testing.T, engine string, w Warehouse, tables ...string) {
 	t.Helper()
-	wrong, summary := p.judge(func(table string, fn func(Row)) {
-		ReadRows(t, engine, filepath.Join(warehouse, "default", table), fn)
-	})
+	wrong, summary := l.judge(tables, func(table string, fn func(Row)) { w.Read(t, engine, table, fn) })
 	for i, w := range wrong {
 		if i == 20 {
 			t.Errorf("%s: %d differences in all", engine, len(wrong))
@@ -27,17 +24,17 @@ func (p *producers) verify(t *testing.T, engine, warehouse string) {
 // judge wants: each acked event once, under its sequence; each open one at most once; no refused one,
 // and nothing that nobody sent; sequences dense from 1 in each log; a producer's events in the order
 // it sent them. It returns what is wrong.
-func (p *producers) judge(read func(table string, fn func(Row))) (wrong []string, summary string) {
+func (l *Ledger) judge(tables []string, read func(table string, fn func(Row))) (wrong []string, summary string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	byPayload := make(map[string]*sent, len(p.ledger.events))
+	byPayload := make(map[string]*sent, len(l.events))
 	counts := map[fate]int{}
-	for _, s := range p.ledger.events {
+	for _, s := range l.events {
 		byPayload[s.table+" "+string(s.Payload)] = s
 		counts[s.fate]++
 	}
 	found := make(map[*sent]int, len(byPayload))
 	rows, logsSeen := 0, 0
-	for _, table := range p.tables {
+	for _, table := range tables {
 		var order []Row
 		read(table, func(r Row) {
 			rows++

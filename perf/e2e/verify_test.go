@@ -11,7 +11,7 @@ import (
 func TestJudge(t *testing.T) {
 	const log = "01a20731-2357-7174-8605-30efae0e1893"
 	// Producer 0 sent nine events: 1 to 6 acked, 7 refused, 8 open and stored, 9 open and lost.
-	p := newProducers(1, "clicks")
+	l := NewLedger()
 	var good []Row
 	for n := 1; n <= 9; n++ {
 		s := &sent{Event: Event{TimeMs: int64(n), Payload: fmt.Appendf(nil, `{"producer":0,"n":%d}`, n)}, table: "clicks"}
@@ -24,13 +24,13 @@ func TestJudge(t *testing.T) {
 		case n == 8:
 			good = append(good, s.Row(log, 7))
 		}
-		p.ledger.note(s)
+		l.note(s)
 	}
 	// f harms the good rows and wants a complaint that says so; "" wants none.
 	f := func(name, want string, harm func(rows []Row) []Row) {
 		t.Helper()
 		rows := harm(slices.Clone(good))
-		wrong, _ := p.judge(func(_ string, fn func(Row)) {
+		wrong, _ := l.judge([]string{"clicks"}, func(_ string, fn func(Row)) {
 			for _, r := range rows {
 				fn(r)
 			}
@@ -54,7 +54,7 @@ func TestJudge(t *testing.T) {
 		return append(r, again)
 	})
 	f("a refused event is there", "was refused", func(r []Row) []Row {
-		return append(r, p.ledger.events[6].Row(log, 8))
+		return append(r, l.events[6].Row(log, 8))
 	})
 	f("a row nobody sent", "nobody sent", func(r []Row) []Row {
 		return append(r, Row{Log: log, Sequence: 8, Payload: "x"})

@@ -70,7 +70,7 @@ func (p program) try() (*server, error) {
 	defer logFile.Close()
 	s := &server{base: "http://127.0.0.1:" + strconv.Itoa(port), dir: dir, exited: make(chan struct{})}
 	s.cmd = exec.Command(p.path, p.args(port, dir)...)
-	s.cmd.Env = append(cleanEnv(), p.env(port, dir)...)
+	s.cmd.Env = append(CleanEnv(), p.env(port, dir)...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = dir, logFile, logFile
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := spawn.Start(s.cmd); err != nil {
@@ -146,15 +146,19 @@ func (p program) own(t testing.TB) *server {
 // binary is the path of a program that make peers builds.
 func binary(t testing.TB, name string) string {
 	t.Helper()
-	dir := os.Getenv("FIRN_PEERS")
-	if dir == "" {
-		dir = filepath.Join(Root(), ".peers")
-	}
-	path := filepath.Join(dir, name)
+	path := filepath.Join(peersDir(), name)
 	if _, err := exec.LookPath(path); err != nil {
 		missing(t, name, "make peers", err)
 	}
 	return path
+}
+
+// peersDir is where make peers puts what it builds.
+func peersDir() string {
+	if dir := os.Getenv("FIRN_PEERS"); dir != "" {
+		return dir
+	}
+	return filepath.Join(Root(), ".peers")
 }
 
 // besidePython is the path of a program of the readers' Python.
@@ -180,8 +184,8 @@ func missing(t testing.TB, name, target string, err error) {
 	t.Fatalf("%s is not there: run `%s` (%v)", name, target, err)
 }
 
-// cleanEnv is the environment without what would lead a server, or a client, to another account or store.
-func cleanEnv() []string {
+// CleanEnv is the environment without what would lead a server, or a client, to another account or store.
+func CleanEnv() []string {
 	var env []string
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, "AWS_") && !strings.HasPrefix(e, "FIRN_") {

@@ -1,10 +1,11 @@
 """Dumps a table's rows as NDJSON, one object a row, in no particular order: the six scalar columns, times as
 microseconds since 1970, idempotency_key and payload as upper-case hex of their bytes, so that no engine's JSON escapes matter.
 
-    read_rows.py ENGINE TABLE-FOLDER OUT-FILE
+    read_rows.py ENGINE TABLE OUT-FILE
 
-ENGINE is pyiceberg, duckdb-folder or duckdb-metadata; with requirements-slow.txt also clickhouse or spark. Spark finds
-the table as <warehouse>/<namespace>/<table>, and needs Java and Iceberg's runtime jar in Maven's local repository.
+ENGINE is pyiceberg, duckdb-folder or duckdb-metadata; TABLE is named as in engines.py. With requirements-slow.txt also
+clickhouse or spark, for local folders. Spark finds the table as <warehouse>/<namespace>/<table>, and needs Java and
+Iceberg's runtime jar in Maven's local repository.
 """
 
 import glob

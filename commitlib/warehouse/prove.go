@@ -38,9 +38,10 @@ func (w *Warehouse) Check(ctx context.Context, namespace string) error {
 
 // Prove shows that this process may write to the warehouse, and that the store honours exclusive creation: by creating
 // an object twice. ErrUnconditional where the second one was taken; any other error says what is wrong, and proves
-// nothing either way. Where tables may lie in any bucket there is none to try it on, and nil is returned.
+// nothing either way. A directory has shown as much when it was opened; where tables may lie in any bucket there is none
+// to try it on: nil is returned.
 func (w *Warehouse) Prove(ctx context.Context) error {
-	if w.settings.Warehouse == EveryBucket {
+	if !w.settings.OnS3() || w.settings.Warehouse == EveryBucket {
 		return nil
 	}
 	for range 2 { // the first finds it there already, but for the first start ever

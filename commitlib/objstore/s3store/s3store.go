@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -55,9 +56,9 @@ var (
 // otherwise is an error that says what to change. No answer is none: a daemon must start while its store is away, and
 // what it holds waits. A store over every bucket asks nothing.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s, err := newStore(cfg)
+	s, err := New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open object store %s: %w", cfg.Root, err)
+		return nil, err
 	}
 	if s.bucket == "" {
 		return s, nil
@@ -70,9 +71,10 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-func newStore(cfg Config) (*Store, error) {
+// New is Open without the question: it sends nothing, for a process whose start must not wait.
+func New(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open object store %s: %w", cfg.Root, err)
 	}
 	cfg = cfg.withDefaults()
 	bucket, prefix, err := parseRoot(cfg.Root)
@@ -80,7 +82,7 @@ func newStore(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg: cfg, bucket: bucket, prefix: prefix, budget: newBudget(),
+		cfg: cfg, bucket: bucket, prefix: prefix, budget: newBudget(), wait: wait,
 		parts: make(chan []byte, cfg.Concurrency),
 	}
 	for range cfg.Concurrency {
@@ -96,7 +98,6 @@ func newStore(cfg Config) (*Store, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
-		o.HTTPClient = rewinding{o.HTTPClient}
 		o.AppID = "firn"
 	})
 	return s, nil

@@ -46,6 +46,9 @@ type entry struct {
 }
 
 func newEntry(text json.RawMessage) (*entry, error) {
+	if len(text) == 0 {
+		text = json.RawMessage("null")
+	}
 	e := &entry{}
 	err := json.Unmarshal(text, &e.members)
 	for name, to := range map[string]any{"VersionId": &e.versionID, "Parameters": &e.parameters, "StorageDescriptor": &e.storage} {

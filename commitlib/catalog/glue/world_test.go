@@ -1,0 +1,230 @@
+package glue_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"firn/commitlib/catalog"
+	"firn/commitlib/catalog/catalogtest"
+	"firn/commitlib/catalog/glue"
+	"firn/commitlib/iceberg"
+	"firn/commitlib/objstore"
+	"firn/perf/peer"
+)
+
+var (
+	quiet  = slog.New(slog.DiscardHandler)
+	clicks = catalog.Ident{Namespace: "default", Name: "clicks"}
+	spec   = catalog.Spec{Schema: iceberg.EventSchema(iceberg.String)}
+)
+
+// keys is a provider of fixed credentials, with a session token as a role's have.
+type keys string
+
+func (id keys) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: string(id), SecretAccessKey: peer.SecretKey, SessionToken: "token"}, nil
+}
+
+var accounts atomic.Int64
+
+// newAccount is an access key of its own: ministack takes one of twelve digits for an account, and an account's tables
+// are seen by nobody else.
+func newAccount() keys { return keys(fmt.Sprintf("%012d", 300_000_000_000+accounts.Add(1))) }
+
+// config is a catalog's configuration at a service. The client keeps its connections to itself.
+func config(t testing.TB, endpoint string, account keys, store objstore.Store) glue.Config {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	t.Cleanup(transport.CloseIdleConnections)
+	return glue.Config{
+		AWS:      aws.Config{Region: peer.Region, Credentials: account, HTTPClient: &http.Client{Transport: transport}},
+		Endpoint: endpoint, Store: store, Logger: quiet,
+	}
+}
+
+func open(t testing.TB, cfg glue.Config) *glue.Catalog {
+	t.Helper()
+	c, err := glue.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// world is a service in this process, the fault proxy before it, a store in memory, and a catalog through the proxy.
+type world struct {
+	*testing.T
+	service *service
+	proxy   *peer.FaultProxy
+	store   *objstore.Mem
+	cat     *glue.Catalog
+	ids     atomic.Int64
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	s, url := newService(t)
+	w := &world{T: t, service: s, proxy: peer.Proxy(t, url), store: objstore.NewMem("s3://lake/events")}
+	w.cat = open(t, config(t, w.proxy.URL, newAccount(), w.store))
+	return w
+}
+
+func (w *world) create() *catalog.Table {
+	w.Helper()
+	table, err := w.cat.Create(w.Context(), clicks, spec)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return table
+}
+
+func (w *world) change(base *catalog.Table) catalog.Change {
+	m := base.Metadata
+	return catalog.Change{Snapshot: &iceberg.Snapshot{
+		ID: w.ids.Add(1), ParentID: m.CurrentSnapshotID, SequenceNumber: m.LastSequenceNumber + 1, SchemaID: m.CurrentSchemaID,
+		ManifestList: base.Location + "/metadata/x.avro", Summary: map[string]string{"operation": iceberg.OpAppend},
+	}}
+}
+
+func (w *world) swap(base *catalog.Table) *catalog.Table {
+	w.Helper()
+	table, err := w.cat.Swap(w.Context(), base, w.change(base))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return table
+}
+
+func (w *world) load() *catalog.Table {
+	w.Helper()
+	table, err := w.cat.Load(w.Context(), clicks)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return table
+}
+
+// on lets a fault befall the next so many requests of an operation, and counts those that are sent from now on: the
+// proxy's own count comes after an answer, which a client with a broken connection does not wait for.
+func (w *world) on(operation string, times int, f peer.Fault) (sent *atomic.Int64) {
+	sent = new(atomic.Int64)
+	w.proxy.Hook(func(r *peer.Request) peer.Fault {
+		if r.Operation == operation && sent.Add(1) <= int64(times) {
+			return f
+		}
+		return peer.Fault{}
+	})
+	return sent
+}
+
+// says is an error answer of Glue's.
+func says(status int, code, message string) *peer.Answer {
+	return &peer.Answer{
+		Status: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "Date": {time.Now().UTC().Format(http.TimeFormat)}},
+		Body: `{"__type":"` + code + `","Message":"` + message + `"}`,
+	}
+}
+
+// contractEnv is catalogtest's Env on a service, with its faults by a proxy of its own.
+func contractEnv(t *testing.T, endpoint string, store objstore.Store) catalogtest.Env {
+	t.Helper()
+	proxy, account := peer.Proxy(t, endpoint), newAccount()
+	f := &swapFaults{t: t, endpoint: endpoint, swaps: -1}
+	proxy.Hook(f.fate)
+	return catalogtest.Env{
+		Catalog: open(t, config(t, proxy.URL, account, store)), Rival: open(t, config(t, proxy.URL, account, store)),
+		Fault: f.next, Settle: f.settle,
+	}
+}
+
+// swapFaults makes swaps go wrong on their way.
+type swapFaults struct {
+	t        *testing.T
+	endpoint string
+
+	mu      sync.Mutex // protects all below
+	pending *catalogtest.Fault
+	swaps   int             // that came since the last one that went wrong; -1: none did yet
+	late    []*peer.Request // kept with their signatures until they settle
+}
+
+// swapsBetween is how many swaps go right after one that went wrong. The contract asks for fault after fault in a loop:
+// were each swap to go wrong, its race would take minutes.
+const swapsBetween = 4
+
+func (f *swapFaults) next(fault catalogtest.Fault) {
+	f.mu.Lock()
+	early := f.pending != nil || f.swaps >= 0 && f.swaps < swapsBetween
+	if !early {
+		f.pending = &fault
+	}
+	f.mu.Unlock()
+	if early {
+		time.Sleep(time.Millisecond) // the loop need not take a core
+	}
+}
+
+func (f *swapFaults) fate(r *peer.Request) peer.Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.Operation != "UpdateTable" {
+		return peer.Fault{}
+	}
+	if f.pending == nil {
+		if f.swaps >= 0 {
+			f.swaps++
+		}
+		return peer.Fault{}
+	}
+	fault := *f.pending
+	f.pending, f.swaps = nil, 0
+	switch fault {
+	case catalogtest.LostResponse:
+		return peer.Fault{Lose: true}
+	case catalogtest.Late:
+		f.late = append(f.late, &peer.Request{Header: r.Header.Clone(), Body: bytes.Clone(r.Body)})
+	}
+	return peer.Fault{Reset: true}
+}
+
+// settle sends the service what is late.
+func (f *swapFaults) settle() {
+	f.mu.Lock()
+	due := f.late
+	f.late = nil
+	f.mu.Unlock()
+	for _, r := range due {
+		resend(f.t, f.endpoint, r)
+	}
+}
+
+func resend(t *testing.T, endpoint string, r *peer.Request) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, endpoint+"/", bytes.NewReader(r.Body))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for name, v := range r.Header {
+		if name != "Content-Length" {
+			req.Header[name] = v
+		}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_, _ = io.Copy(io.Discard, resp.Body) // nobody waits for its answer
+	resp.Body.Close()
+}

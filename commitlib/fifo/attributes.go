@@ -48,7 +48,7 @@ func (q *Queue) Attributes(ctx context.Context) (Attributes, error) {
 	}
 	a, err := parseAttributes(out.Attributes)
 	if err != nil {
-		return Attributes{}, &Error{Kind: Misconfigured, err: fmt.Errorf("queue %s: %w", q.url, err)}
+		return Attributes{}, &Error{Kind: Misconfigured, Err: fmt.Errorf("queue %s: %w", q.url, err)}
 	}
 	q.attrs.Store(&a)
 	return a, nil

@@ -36,11 +36,11 @@ func (k Kind) String() string {
 type Error struct {
 	Kind Kind
 	Code string // SQS's, or empty
-	err  error
+	Err  error
 }
 
-func (e *Error) Error() string { return e.err.Error() }
-func (e *Error) Unwrap() error { return e.err }
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf tells the kind of an error that this package returned; of any other it is Unreachable.
 func KindOf(err error) Kind {
@@ -58,7 +58,7 @@ func (q *Queue) failed(doing, action string, err error) error {
 	} else {
 		err = fmt.Errorf("%s queue %s: %w", doing, q.url, err)
 	}
-	return &Error{Kind: kind, Code: code, err: err}
+	return &Error{Kind: kind, Code: code, Err: err}
 }
 
 // classify tells a call's error apart. Codes come as SQS's JSON protocol has them, as its older XML protocol does

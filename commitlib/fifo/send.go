@@ -88,7 +88,7 @@ func (q *Queue) batch(msgs []commitlib.Message) (n int) {
 }
 
 func (q *Queue) tooLarge(m *commitlib.Message) error {
-	return &Error{Kind: BadMessage, err: fmt.Errorf("send to queue %s: message of %d bytes for group %s: the queue takes %d", q.url, len(m.Body), m.Group, q.MaxBytes())}
+	return &Error{Kind: BadMessage, Err: fmt.Errorf("send to queue %s: message of %d bytes for group %s: the queue takes %d", q.url, len(m.Body), m.Group, q.MaxBytes())}
 }
 
 // sendBatch sends msgs[from:to] in one call and adds those that were refused alone; its error is the whole call's.
@@ -128,7 +128,7 @@ func (q *Queue) refusals(doing, action string, entries []types.BatchResultErrorE
 		code, message := aws.ToString(e.Code), aws.ToString(e.Message)
 		kind, advice := judge(code, message, action)
 		text := strings.TrimSuffix(fmt.Sprintf("%s queue %s: %s: %s: %s", doing, q.url, code, message, advice), ": ")
-		refused[i] = &Error{Kind: kind, Code: code, err: errors.New(text)}
+		refused[i] = &Error{Kind: kind, Code: code, Err: errors.New(text)}
 	}
 	return refused
 }

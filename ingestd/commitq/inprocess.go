@@ -24,6 +24,10 @@ type Config struct {
 	MaxBackoff    time.Duration
 	MaxDeliveries int
 
+	// HandlerTimeout bounds one batch's handling: a store that never answers must not hold up its table for good. The
+	// messages come again then.
+	HandlerTimeout time.Duration
+
 	// Done, where set, is called after a batch of which at least one message was not failed: its sender need not wait
 	// for a tick to read the watermark back. It must not block.
 	Done func(group string)
@@ -41,6 +45,8 @@ func DefaultConfig() Config {
 		MinBackoff:    100 * time.Millisecond,
 		MaxBackoff:    30 * time.Second,
 		MaxDeliveries: 12, // about 3 minutes of failures
+
+		HandlerTimeout: 3 * time.Minute, // a committer looks for the outcome of an unknown swap for up to two
 	}
 }
 
@@ -67,13 +73,6 @@ type InProcess struct {
 	stats    Stats
 }
 
-// Stats count what happened since the queue was made; Messages and Bytes are what it holds now.
-type Stats struct {
-	Sent, Handled, Redelivered, GivenUp, Refused uint64
-	Messages                                     int
-	Bytes                                        int64
-}
-
 type group struct {
 	name       string
 	msgs       []Message
@@ -86,7 +85,7 @@ func NewInProcess(handler Handler, cfg Config) (*InProcess, error) {
 	if handler == nil {
 		return nil, errors.New("commit queue needs a handler")
 	}
-	if cfg.MaxMessages <= 0 || cfg.MaxBytes <= 0 || cfg.Parallel <= 0 || cfg.MinBackoff <= 0 || cfg.MaxBackoff < cfg.MinBackoff || cfg.MaxDeliveries <= 0 {
+	if cfg.MaxMessages <= 0 || cfg.MaxBytes <= 0 || cfg.Parallel <= 0 || cfg.MinBackoff <= 0 || cfg.MaxBackoff < cfg.MinBackoff || cfg.MaxDeliveries <= 0 || cfg.HandlerTimeout <= 0 {
 		return nil, fmt.Errorf("commit queue: every bound must be positive, and the back-off's maximum not below its minimum: %+v", cfg)
 	}
 	if cfg.Seed == 0 {
@@ -191,7 +190,7 @@ func (q *InProcess) work() {
 		}
 		batch := append([]Message(nil), g.msgs[:min(len(g.msgs), MaxBatch)]...)
 		q.mu.Unlock()
-		failed := q.handler(q.ctx, batch)
+		failed := q.handle(batch)
 		if len(failed) < len(batch) && q.cfg.Done != nil {
 			q.cfg.Done(g.name)
 		}
@@ -200,6 +199,12 @@ func (q *InProcess) work() {
 	}
 	q.workers--
 	q.signalIdleLocked()
+}
+
+func (q *InProcess) handle(batch []Message) []string {
+	ctx, cancel := context.WithTimeout(q.ctx, q.cfg.HandlerTimeout)
+	defer cancel()
+	return q.handler(ctx, batch)
 }
 
 // settleLocked removes what was handled from g's head, keeps what failed there, and says when g is next.

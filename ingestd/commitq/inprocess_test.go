@@ -308,3 +308,32 @@ func TestBadConfiguration(t *testing.T) {
 		t.Error("no bound was taken")
 	}
 }
+
+// A store that never answers does not hold up its table for good.
+func TestHandlerHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls []time.Duration
+		start := time.Now()
+		hang := func(ctx context.Context, msgs []Message) []string {
+			calls = append(calls, time.Since(start))
+			if len(calls) == 1 {
+				<-ctx.Done()
+				return ids(msgs)
+			}
+			return nil
+		}
+		q, err := NewInProcess(hang, DefaultConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Send(t.Context(), messages("a", 0, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(calls) != 2 || calls[1] < 3*time.Minute || calls[1] > 4*time.Minute {
+			t.Errorf("calls at %v", calls)
+		}
+	})
+}

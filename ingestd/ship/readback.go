@@ -8,6 +8,7 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/objstore"
+	"firn/ingestd/commitq"
 	"firn/ingestd/eventlog"
 )
 
@@ -26,6 +27,11 @@ func (s *Shipper) readBack(ctx context.Context, t *track, fresh bool) (moved boo
 	moved = w > t.info.Committed || len(t.segs) > 0 && t.segs[0].Last <= w
 	t.info.Committed = w
 	t.read = true
+	if q, ok := s.Queue.(commitq.Settler); ok && moved {
+		call, cancel := s.call(ctx)
+		defer cancel()
+		q.Settled(call, t.group, t.log, w)
+	}
 	return moved, s.slide(t, w, moved)
 }
 

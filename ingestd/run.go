@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"firn/commitlib"
+	"firn/commitlib/fifo"
 	"firn/commitlib/warehouse"
 	"firn/ingestd/commitq"
 	"firn/ingestd/event"
@@ -40,6 +42,9 @@ type daemon struct {
 	log     *eventlog.Log
 	lake    *warehouse.Warehouse
 	queue   queue
+	fifo    *fifo.Queue // that queue sends to; nil: it has its committer in this process
+	checks  []httpapi.Check
+	proven  atomic.Bool // prove has succeeded once
 	tables  *registry.Registry
 	commit  *commitlib.Committer // nil: another process commits, behind the queue
 	shipper *ship.Shipper
@@ -72,6 +77,9 @@ func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger)
 		return err
 	}
 	d.logFound()
+	if err := d.settleIn(ctx); err != nil {
+		return err
+	}
 	return d.serve(ctx)
 }
 
@@ -107,7 +115,14 @@ func logConfig(c Config) eventlog.Config {
 
 // check looks at what a start would need, and makes nothing.
 func check(c Config) error {
-	return errors.Join(checkDirs(c), logConfig(c).Validate())
+	if err := errors.Join(checkDirs(c), logConfig(c).Validate()); err != nil || c.lake().OnDisk() {
+		return err
+	}
+	d := &daemon{cfg: c, logger: slog.New(slog.DiscardHandler)}
+	if err := d.openLake(); err != nil {
+		return err
+	}
+	return d.prove(context.Background())
 }
 
 // openLog opens the event log, and refuses one that another ingestd has open or that is damaged.
@@ -130,9 +145,7 @@ func (d *daemon) openLog() error {
 
 // wire connects the parts. Nothing runs yet but the log's writer.
 func (d *daemon) wire() (err error) {
-	settings := d.cfg.lake()
-	settings.Logger = d.logger
-	if d.lake, err = warehouse.Open(context.Background(), settings); err != nil {
+	if err := d.openLake(); err != nil {
 		return err
 	}
 
@@ -144,10 +157,6 @@ func (d *daemon) wire() (err error) {
 	rc.Logger = d.logger
 	if d.tables, err = registry.Open(d.lake.Catalog, d.log, rc); err != nil {
 		return fmt.Errorf("open table registry: %w", err)
-	}
-
-	if err := d.openQueue(); err != nil {
-		return err
 	}
 
 	sc := ship.DefaultConfig()
@@ -175,25 +184,9 @@ func (d *daemon) wire() (err error) {
 	d.api, err = httpapi.New(httpapi.Deps{
 		Log: d.log, Registry: d.tables, Shipper: d.shipper, Logger: d.logger, Version: version, Now: time.Now,
 		Metrics: metrics,
-		Checks:  []httpapi.Check{{Name: "warehouse", Check: d.warehouseReachable}},
+		Checks:  append(d.checks, d.lakeCheck()),
 	}, hc)
 	return err
-}
-
-// warehouseReachable asks the store and the catalog for something small.
-func (d *daemon) warehouseReachable(ctx context.Context) error {
-	return d.lake.Check(ctx, d.cfg.Namespace)
-}
-
-// openQueue makes the queue that commit requests go to: with its committer in this process, or SQS.
-func (d *daemon) openQueue() (err error) {
-	d.commit = commitlib.New(d.lake.Catalog, d.lake.Store, commitlib.Config{Log: d.logger, Phase: d.phases.Record})
-	qc := commitq.DefaultConfig()
-	qc.Done = func(group string) { d.shipper.Notify(group) }
-	if d.queue, err = commitq.NewInProcess(d.commit.Handle, qc); err != nil {
-		return fmt.Errorf("make commit queue: %w", err)
-	}
-	return nil
 }
 
 // serve runs the daemon until ctx ends, the drain is done, or a part breaks; then it stops the parts in order.
@@ -214,7 +207,13 @@ func (d *daemon) serve(ctx context.Context) error {
 	server := httpapi.NewServer(d.api)
 	served, shipped, drained := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	go func() { shipped <- d.shipper.Run(shipCtx) }()
+	go func() {
+		if err := d.awaitProof(shipCtx); err != nil {
+			shipped <- err
+			return
+		}
+		shipped <- d.shipper.Run(shipCtx)
+	}()
 	if d.cfg.Drain {
 		go func() { drained <- d.shipper.Drain(ctx) }()
 	}

@@ -71,6 +71,7 @@ type Shipper interface {
 type Check struct {
 	Name  string // stable: an operator's alarm may match it
 	Check func(ctx context.Context) error
+	Every time.Duration // how long an answer that all is well holds; 0: checksAge
 }
 
 // Deps are the parts that the interface stands on.

@@ -18,6 +18,7 @@ type checks struct {
 	reasons []reason
 	failing map[string]bool // the names that reasons had when they were last logged
 	answers []chan error    // of checks that have not answered yet, one each at most; nil: none is under way
+	well    []time.Time     // when each check last said that all is well
 }
 
 const (
@@ -83,16 +84,18 @@ func (a *API) check(ctx context.Context) []reason {
 	c := &a.checks
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := a.Now(); !c.at.IsZero() && now.Sub(c.at) < checksAge {
+	now := a.Now()
+	if !c.at.IsZero() && now.Sub(c.at) < checksAge {
 		return c.reasons
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 	defer cancel()
 	if c.answers == nil {
-		c.answers = make([]chan error, len(a.Checks))
+		c.answers, c.well = make([]chan error, len(a.Checks)), make([]time.Time, len(a.Checks))
 	}
+	holds := func(i int) bool { return now.Sub(c.well[i]) < a.Checks[i].Every }
 	for i, check := range a.Checks {
-		if c.answers[i] == nil { // else the last one still hangs: another would hang beside it
+		if c.answers[i] == nil && !holds(i) { // else the last one still hangs: another would hang beside it
 			answer := make(chan error, 1)
 			c.answers[i] = answer
 			go func() { answer <- check.Check(ctx) }()
@@ -100,10 +103,16 @@ func (a *API) check(ctx context.Context) []reason {
 	}
 	c.reasons = nil
 	for i, check := range a.Checks {
+		if holds(i) {
+			continue
+		}
 		var err error
 		select {
 		case err = <-c.answers[i]:
 			c.answers[i] = nil
+			if err == nil {
+				c.well[i] = now
+			}
 		case <-ctx.Done():
 			err = fmt.Errorf("no answer within %v", checkTimeout)
 		}

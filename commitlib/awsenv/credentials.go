@@ -157,9 +157,9 @@ func (c *cached) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 // CredentialsError is the error of a request that was never sent, since there were no credentials to sign it with.
-type CredentialsError struct{ err error }
+type CredentialsError struct{ Err error }
 
-func (e *CredentialsError) Error() string { return e.err.Error() }
+func (e *CredentialsError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what the source of the credentials said.
-func (e *CredentialsError) Unwrap() error { return e.err }
+func (e *CredentialsError) Unwrap() error { return e.Err }

@@ -1,6 +1,7 @@
 package s3store_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,9 +17,12 @@ import (
 // config is a store in a peer's bucket.
 func config(s *peer.S3Server) s3store.Config {
 	return s3store.Config{
+		PartBytes: 5 << 20, // S3's least: so that objects of the contract have several
 		AWS: aws.Config{
 			Region: s.Region, HTTPClient: awsenv.Client(),
-			Credentials: credentials(s.AccessKey, s.SecretKey, ""),
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: s.AccessKey, SecretAccessKey: s.SecretKey}, nil
+			}),
 		},
 		Root: s.Root() + "/ware/house", Endpoint: s.Endpoint, PathStyle: true,
 	}

@@ -48,13 +48,16 @@ type call struct {
 	attempts    int  // 0: maxAttempts
 }
 
+// send sends a request once, by the SDK. It returns the SDK's error, or one of its own about the answer.
+type send func(ctx context.Context, opts func(*s3.Options)) error
+
 // do sends a request until an answer stands.
 //
 // A write whose answer leaves open whether it was applied ends as objstore.ErrUnknown. One without a condition is sent
 // again first: twice applied is once applied. One with a condition is not, but for an answer by which the store asks to
 // be asked later; from then on its own first sending may be what refuses the next, so that a refusal is ErrUnknown too.
 // What is certainly not applied (nothing was sent; a 409; a damaged body) leaves no such doubt behind.
-func (s *Store) do(ctx context.Context, c call, send func(ctx context.Context, opts func(*s3.Options)) error) error {
+func (s *Store) do(ctx context.Context, c call, send send) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -85,7 +88,7 @@ func (s *Store) do(ctx context.Context, c call, send func(ctx context.Context, o
 		if attempt >= c.limit() || time.Since(began)+delay > retryFor || !s.budget.take() {
 			return result
 		}
-		if wait(ctx, delay) != nil {
+		if s.wait(ctx, delay) != nil {
 			return s.result(ctx, c, v, err, doubt)
 		}
 	}
@@ -110,7 +113,7 @@ func (c call) again(v verdict) bool {
 }
 
 // attempt sends a request once.
-func (s *Store) attempt(ctx context.Context, c call, send func(context.Context, func(*s3.Options)) error) (verdict, error) {
+func (s *Store) attempt(ctx context.Context, c call, send send) (verdict, error) {
 	var sent atomic.Bool
 	ctx, cancel := context.WithTimeout(ctx, attemptTime+time.Duration(c.bytes/slowest)*time.Second)
 	defer cancel()

@@ -77,7 +77,7 @@ func (u *upload) send(ctx context.Context, number int, body []byte) {
 	c := call{op: "upload part of", bucket: u.at.bucket, key: u.at.key, bytes: int64(len(body))}
 	err := u.s.do(ctx, c, func(ctx context.Context, opts func(*s3.Options)) error {
 		in.Body = bytes.NewReader(body)
-		out, err := u.s.client.UploadPart(withBody(ctx, body), in, opts)
+		out, err := u.s.client.UploadPart(ctx, in, opts)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (s *Store) putParts(ctx context.Context, key string, at object, body []byte
 		if n == rivalAttempts || !errors.As(err, &answered) || answered.Status != http.StatusConflict || errors.Is(err, objstore.ErrUnknown) {
 			return info, err
 		}
-		if wait(ctx, backoff(n, true)) != nil {
+		if s.wait(ctx, backoff(n, true)) != nil {
 			return info, err
 		}
 	}

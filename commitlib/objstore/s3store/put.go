@@ -52,7 +52,7 @@ func (s *Store) putWhole(ctx context.Context, key string, at object, body []byte
 	info := objstore.Info{Key: key, Size: int64(len(body)), Checksum: formatCRC(crc)}
 	err := s.do(ctx, c, func(ctx context.Context, opts func(*s3.Options)) error {
 		in.Body = bytes.NewReader(body)
-		out, err := s.client.PutObject(withBody(ctx, body), in, opts)
+		out, err := s.client.PutObject(ctx, in, opts)
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,7 @@ type Store struct {
 	budget *budget
 	parts  chan []byte // the spare buffers of uploads, Concurrency in all; nil ones are not allocated yet
 	proven sync.Map    // bucket → struct{}: an answer has shown that it exists
+	wait   func(context.Context, time.Duration) error
 }
 
 var (

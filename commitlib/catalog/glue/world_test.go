@@ -3,6 +3,7 @@ package glue_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -206,6 +207,33 @@ func (f *swapFaults) settle() {
 	for _, r := range due {
 		resend(f.t, f.endpoint, r)
 	}
+}
+
+// callRaw is a request to a service by other means than the code under test. Signatures are not looked at there; the
+// account is the access key's.
+func callRaw(endpoint string, account keys, op string, in any) ([]byte, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequest(http.MethodPost, endpoint+"/", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = http.Header{
+		"X-Amz-Target": {"AWSGlue." + op}, "Content-Type": {"application/x-amz-json-1.1"},
+		"Authorization": {"AWS4-HMAC-SHA256 Credential=" + string(account) + "/20260101/us-east-1/glue/aws4_request, SignedHeaders=host, Signature=0"},
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", op, resp.Status, text)
+	}
+	return text, err
 }
 
 func resend(t *testing.T, endpoint string, r *peer.Request) {

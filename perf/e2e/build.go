@@ -32,6 +32,11 @@ func Main(m *testing.M) int {
 // the repository's root.
 func Build(t testing.TB, name, module, pkg string, flags ...string) string {
 	t.Helper()
+	return buildWith(t, nil, name, module, pkg, flags...)
+}
+
+func buildWith(t testing.TB, env []string, name, module, pkg string, flags ...string) string {
+	t.Helper()
 	built.Lock()
 	if built.dir == "" {
 		dir, err := os.MkdirTemp("", "firn-e2e-*")
@@ -47,6 +52,7 @@ func Build(t testing.TB, name, module, pkg string, flags ...string) string {
 		once = sync.OnceValues(func() (string, error) {
 			cmd := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), pkg)...)
 			cmd.Dir = filepath.Join(Root(), module)
+			cmd.Env = append(os.Environ(), env...)
 			if text, err := cmd.CombinedOutput(); err != nil {
 				return "", fmt.Errorf("build %s: %w\n%s", name, err, text)
 			}
@@ -75,6 +81,12 @@ func Ingestd(t testing.TB) string {
 func PlainIngestd(t testing.TB) string {
 	t.Helper()
 	return Build(t, "ingestd", ".", "./ingestd")
+}
+
+// Bootstrap builds the Lambda function as it is delivered (scripts/dist).
+func Bootstrap(t testing.TB) string {
+	t.Helper()
+	return buildWith(t, []string{"CGO_ENABLED=0"}, "bootstrap", ".", "./flushlambda", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -X main.version=test")
 }
 
 // Root is the repository's root.

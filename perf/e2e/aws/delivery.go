@@ -1,0 +1,275 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"firn/perf/peer"
+	"firn/perf/peer/runtimeapi"
+)
+
+const (
+	// functionTime is what a function is told of its time: AWS's default for this function.
+	functionTime = 30 * time.Second
+	// strikeWithin is when after an invocation began its function is killed: a commit takes tens of milliseconds here.
+	strikeWithin = 150 * time.Millisecond
+	// quietTime bounds the wait for all that is held to be delivered.
+	quietTime = 2 * time.Minute
+)
+
+// manner is how unkind a delivery is.
+type manner struct {
+	functions int           // at the same time
+	copies    int           // a message is delivered 1 to so many times, besides what a function wants again
+	delay     time.Duration // a copy waits at most so long
+	strike    float64       // share of invocations in whose midst the function is killed
+	seed      uint64
+}
+
+// delivery takes messages from the queue for good, holds them, and invokes functions with them. Each message is handled
+// well at least once; a function that dies, or that wants messages again, gets them again.
+type delivery struct {
+	manner
+	t      testing.TB
+	sqs    *peer.AWSServer
+	queue  string
+	binary string
+	env    []string
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+
+	mu    sync.Mutex // what follows
+	rng   *rand.Rand
+	held  []held
+	busy  int // invocations under way
+	mercy bool
+	count deliveryCount
+}
+
+// held is one copy of a message on its way.
+type held struct {
+	message
+	due time.Time
+}
+
+// message is one of the queue's, as SQS gives it.
+type message struct {
+	MessageId         string
+	ReceiptHandle     string
+	Body              string
+	Attributes        map[string]string
+	MessageAttributes map[string]any
+}
+
+// deliveryCount is what a delivery has seen.
+type deliveryCount struct {
+	Messages    int // taken from the queue
+	Invocations int
+	Delivered   int // copies handed to functions
+	Again       int // copies that a function wanted again
+	Killed      int // invocations whose function was killed
+	Starts      int // of functions
+}
+
+// start runs the delivery until the test's end.
+func (d *delivery) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	d.stop, d.rng = cancel, rand.New(rand.NewPCG(d.seed, 7))
+	d.done.Go(func() { d.take(ctx) })
+	for i := range d.functions {
+		log := filepath.Join(d.t.TempDir(), fmt.Sprintf("function-%d.log", i))
+		d.done.Go(func() { d.serve(ctx, log) })
+	}
+	d.t.Cleanup(d.end)
+}
+
+// end stops the delivery, and may be called again.
+func (d *delivery) end() {
+	d.stop()
+	d.done.Wait()
+}
+
+// take moves messages from the queue to what is held.
+func (d *delivery) take(ctx context.Context) {
+	for ctx.Err() == nil {
+		msgs, err := receive(d.sqs, d.queue)
+		if err != nil {
+			d.t.Errorf("receive: %v", err)
+			return
+		}
+		d.mu.Lock()
+		d.count.Messages += len(msgs)
+		for _, m := range msgs {
+			for range 1 + d.rng.IntN(d.copies) {
+				d.hold(m)
+			}
+		}
+		d.mu.Unlock()
+	}
+}
+
+// hold keeps a copy for some time. The caller has the mutex.
+func (d *delivery) hold(m message) {
+	wait := time.Duration(0)
+	if d.delay > 0 {
+		wait = time.Duration(d.rng.Int64N(int64(d.delay)))
+	}
+	d.held = append(d.held, held{m, time.Now().Add(wait)})
+}
+
+// serve is one execution environment after the other.
+func (d *delivery) serve(ctx context.Context, log string) {
+	var f *runtimeapi.Function
+	defer func() {
+		if f != nil {
+			f.Kill()
+		}
+		if d.t.Failed() && f != nil {
+			d.t.Logf("the end of a function's log:\n%s", f.Log(2000))
+		}
+	}()
+	for ctx.Err() == nil {
+		batch, strike := d.batch()
+		if len(batch) == 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond): // as often as an event source polls, and oftener
+			}
+			continue
+		}
+		if f == nil {
+			var err error
+			if f, err = runtimeapi.Launch(d.binary, log, d.env...); err != nil {
+				d.t.Errorf("start a function: %v", err)
+				return
+			}
+			d.mu.Lock()
+			d.count.Starts++
+			d.mu.Unlock()
+		}
+		if strike > 0 {
+			time.AfterFunc(strike, f.Kill)
+		}
+		answer, err := f.Invoke(ctx, event(batch), functionTime)
+		failed := d.settle(batch, answer, err, strike > 0)
+		if err != nil || strike > 0 {
+			f.Kill() // if it is not dead, it is about to be
+			f = nil
+		}
+		if failed != nil && ctx.Err() == nil {
+			d.t.Errorf("invoke: %v", failed)
+			return
+		}
+	}
+}
+
+// batch picks up to ten copies that are due, in any order, and says when to kill the function that gets them; 0: not at all.
+func (d *delivery) batch() (batch []message, strike time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	d.rng.Shuffle(len(d.held), func(i, j int) { d.held[i], d.held[j] = d.held[j], d.held[i] })
+	kept := d.held[:0]
+	n := 1 + d.rng.IntN(10)
+	for _, h := range d.held {
+		// SQS does not hand out one message twice in a batch.
+		if len(batch) < n && !h.due.After(now) && !contains(batch, h.MessageId) {
+			batch = append(batch, h.message)
+			continue
+		}
+		kept = append(kept, h)
+	}
+	d.held = kept
+	if len(batch) == 0 {
+		return nil, 0
+	}
+	d.busy++
+	if !d.mercy && d.rng.Float64() < d.strike {
+		strike = 1 + time.Duration(d.rng.Int64N(int64(strikeWithin)))
+	}
+	return batch, strike
+}
+
+// settle holds again what was not handled well. It returns what no function may answer.
+func (d *delivery) settle(batch []message, answer runtimeapi.Answer, err error, struck bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy--
+	d.count.Invocations++
+	d.count.Delivered += len(batch)
+	if err != nil {
+		for _, m := range batch {
+			d.hold(m)
+		}
+		if struck && errors.Is(err, runtimeapi.ErrDied) {
+			d.count.Killed++
+			return nil
+		}
+		return err
+	}
+	var out struct {
+		Failures []struct {
+			ID string `json:"itemIdentifier"`
+		} `json:"batchItemFailures"`
+	}
+	if err := json.Unmarshal(answer.Body, &out); err != nil || answer.Failed || out.Failures == nil {
+		return fmt.Errorf("answered %.500s (%v)", answer.Body, err)
+	}
+	for _, f := range out.Failures {
+		i := index(batch, f.ID)
+		if i < 0 {
+			return fmt.Errorf("answered with a message that it did not get: %.500s", answer.Body)
+		}
+		d.count.Again++
+		d.hold(batch[i])
+	}
+	return nil
+}
+
+// spare ends the killing of functions.
+func (d *delivery) spare() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mercy = true
+}
+
+// quiet waits until all that is held has been delivered.
+func (d *delivery) quiet() {
+	d.t.Helper()
+	for end := time.Now().Add(quietTime); ; time.Sleep(50 * time.Millisecond) {
+		d.mu.Lock()
+		n := len(d.held) + d.busy
+		d.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("%d messages are still on their way after %v", n, quietTime)
+		}
+	}
+}
+
+// counts is what has been seen so far.
+func (d *delivery) counts() deliveryCount {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
+
+func contains(batch []message, id string) bool { return index(batch, id) >= 0 }
+
+func index(batch []message, id string) int {
+	for i, m := range batch {
+		if m.MessageId == id {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,75 @@
+package aws
+
+import (
+	"strings"
+	"testing"
+
+	"firn/perf/e2e"
+	"firn/perf/peer"
+)
+
+// pipeline is what stands behind the daemons: the servers, each with a proxy before it, and the functions.
+type pipeline struct {
+	t     testing.TB
+	s3    *peer.S3Server // itself; the daemons and the functions go through toS3
+	toS3  *peer.FaultProxy
+	sqs   *peer.AWSServer
+	toSQS *peer.FaultProxy // of the daemons alone
+	queue string
+	dead  string
+
+	catalog  catalogKind
+	delivery *delivery
+}
+
+// newPipeline starts what a catalog of the kind needs. Messages wait in the queue until deliver is called.
+func newPipeline(t testing.TB, kind func(testing.TB, *pipeline) catalogKind) *pipeline {
+	t.Helper()
+	p := &pipeline{t: t, s3: peer.S3(t), sqs: peer.AWS(t)}
+	p.toS3, p.toSQS = peer.Proxy(t, p.s3.Endpoint), peer.Proxy(t, p.sqs.Endpoint)
+	p.queue, p.dead = p.sqs.NewFIFO(t)
+	p.catalog = kind(t, p)
+	return p
+}
+
+// root is where the tables lie.
+func (p *pipeline) root() string { return p.s3.Root() + "/lake" }
+
+// env is what daemons and functions have in common.
+func (p *pipeline) env() []string {
+	return append(append(p.s3.At(p.toS3).Env(), "FIRN_WAREHOUSE="+p.root()), p.catalog.env...)
+}
+
+// daemonEnv is the environment of an ingestd of this pipeline.
+func (p *pipeline) daemonEnv() []string {
+	return append(p.env(), "AWS_ENDPOINT_URL_SQS="+p.toSQS.URL, "FIRN_QUEUE="+p.queue)
+}
+
+// functionEnv is the environment of a function of this pipeline.
+func (p *pipeline) functionEnv() []string {
+	return append(p.env(), "AWS_ENDPOINT_URL_SQS="+p.sqs.Endpoint, "FIRN_DEAD_LETTER_QUEUE="+p.dead)
+}
+
+// deliver starts the delivery from the queue to the functions.
+func (p *pipeline) deliver(how manner) {
+	p.t.Helper()
+	p.delivery = &delivery{manner: how, t: p.t, sqs: p.sqs, queue: p.queue, binary: e2e.Bootstrap(p.t), env: p.functionEnv()}
+	p.delivery.start()
+}
+
+// catalogKind says how daemons and functions find the tables' catalog, how readers do, and which requests are swaps.
+type catalogKind struct {
+	env    []string
+	reader e2e.Warehouse
+	swap   func(r *peer.Request) bool
+}
+
+// objectStore is the catalog that is the warehouse itself.
+func objectStore(_ testing.TB, p *pipeline) catalogKind {
+	return catalogKind{
+		reader: e2e.Bucket(p.root(), p.s3.Env()),
+		swap: func(r *peer.Request) bool {
+			return r.Operation == "PutObject" && strings.HasSuffix(r.Path, ".metadata.json")
+		},
+	}
+}

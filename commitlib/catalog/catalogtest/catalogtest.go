@@ -15,6 +15,7 @@ import (
 
 	"firn/commitlib/catalog"
 	"firn/commitlib/iceberg"
+	"firn/perf/tier"
 )
 
 // Env is one catalog without tables, and the handles that the contract needs on it.
@@ -27,6 +28,18 @@ type Env struct {
 	// Fault makes the next swap go wrong, and Settle lets what is late take effect; nil where faults cannot be had.
 	Fault  func(Fault)
 	Settle func()
+
+	// Remote says that the service is another process, so that each request takes milliseconds: races are shorter then.
+	Remote bool
+}
+
+// rounds is tier.Pick, and a quarter of it where each round takes long.
+func (env Env) rounds(test, ci, slow int) int {
+	n := tier.Pick(test, ci, slow)
+	if env.Remote {
+		n = max(3, n/4)
+	}
+	return n
 }
 
 // Fault is how the next swap goes wrong. Each is answered with ErrUnknown.
@@ -181,7 +194,9 @@ func create(t *testing.T, env Env) {
 	began := time.Now()
 	table := made(t, c)
 	m := table.Metadata
-	if m.TableUUID.Version() != 4 || m.CurrentSnapshotID != 0 || !maps.Equal(m.Properties, spec.Properties) || m.FormatVersion != 2 {
+	props := maps.Clone(m.Properties) // a service adds its own
+	maps.Copy(props, spec.Properties)
+	if m.TableUUID.Version() != 4 || m.CurrentSnapshotID != 0 || !maps.Equal(m.Properties, props) || m.FormatVersion != 2 {
 		t.Errorf("made %+v", m)
 	}
 	if !strings.HasSuffix(table.Location, "/default/clicks") || m.Location != table.Location || !strings.HasPrefix(table.MetadataLocation, table.Location+"/metadata/") {

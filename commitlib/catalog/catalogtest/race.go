@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"firn/commitlib/catalog"
-	"firn/perf/tier"
 )
 
 const committers = 8
@@ -24,7 +23,7 @@ func (env Env) client(i int) catalog.Catalog {
 
 // createRace: of those who create one table at once exactly one does, and its table is there.
 func createRace(t *testing.T, env Env) {
-	for round := range tier.Pick(5, 20, 100) {
+	for round := range env.rounds(5, 20, 100) {
 		id := catalog.Ident{Namespace: "default", Name: fmt.Sprintf("t%d", round)}
 		var tables [committers]*catalog.Table
 		var errs [committers]error
@@ -129,7 +128,7 @@ func race(t *testing.T, env Env, each int) *tally {
 }
 
 func swapRace(t *testing.T, env Env) {
-	each := tier.Pick(8, 20, 100)
+	each := env.rounds(8, 20, 100)
 	made(t, env.Catalog)
 	y := race(t, env, each)
 	y.check(t, loaded(t, env.Catalog))
@@ -158,7 +157,7 @@ func unknownRace(t *testing.T, env Env) {
 			}
 		}
 	})
-	y := race(t, env, tier.Pick(5, 20, 100))
+	y := race(t, env, env.rounds(5, 20, 100))
 	close(stop)
 	wg.Wait()
 	env.Settle()

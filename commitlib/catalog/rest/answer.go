@@ -26,6 +26,8 @@ const (
 
 // answered turns what came back into one of the port's answers; nil is success. err is what came in place of an answer.
 //
+// A namespace is named as a table is created, but that what is in doubt is no table: plain.
+//
 //	                      reading      creating         committing
 //	2xx                   nil          nil              nil
 //	304                   nil          –                –
@@ -70,7 +72,7 @@ func answered(k kind, a *answer, err error) error {
 			return why
 		}
 	}
-	if k == reading {
+	if k == reading || k == naming {
 		return why
 	}
 	return fmt.Errorf("%w: %w", catalog.ErrUnknown, why)
@@ -82,7 +84,7 @@ func unanswered(k kind, err error) error {
 		return err
 	case errors.Is(err, errTooLarge) && k == reading:
 		return fmt.Errorf("%w: %w; expire snapshots with the engine that wrote it", catalog.ErrRejected, err)
-	case k == reading, errors.Is(err, errNotSent) && k != committing:
+	case k == reading, k == naming, errors.Is(err, errNotSent) && k != committing:
 		return err
 	}
 	return fmt.Errorf("%w: %w", catalog.ErrUnknown, err)

@@ -42,7 +42,7 @@ setup: ## install the missing build dependencies (Debian: apt, sudo only where n
 build: setup ## build bin/ingestd and bin/flushlambda
 	@mkdir -p bin
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ingestd ./ingestd
-	CGO_ENABLED=0 $(GO) build -tags lambda.norpc -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
+	CGO_ENABLED=0 $(GO) build -tags lambda.norpc,nethttpomithttp2 -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
 
 .PHONY: run
 run: setup ## build and start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='-cut-interval 2s' adds flags)

@@ -86,7 +86,7 @@ func PlainIngestd(t testing.TB) string {
 // Bootstrap builds the Lambda function as it is delivered (scripts/dist).
 func Bootstrap(t testing.TB) string {
 	t.Helper()
-	return buildWith(t, []string{"CGO_ENABLED=0"}, "bootstrap", ".", "./flushlambda", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -X main.version=test")
+	return buildWith(t, []string{"CGO_ENABLED=0"}, "bootstrap", ".", "./flushlambda", "-trimpath", "-tags", "lambda.norpc,nethttpomithttp2", "-ldflags", "-s -w -X main.version=test")
 }
 
 // Root is the repository's root.

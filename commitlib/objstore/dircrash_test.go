@@ -14,10 +14,11 @@ import (
 
 const crashRoot = "/data/warehouse"
 
-// step is one Put of a scenario, and what came of it.
+// step is one Put of a scenario, or one Create with two Writes, and what came of it.
 type step struct {
 	key  string
 	body string
+	made bool // by Create
 	cond func(etag string) Condition // of the version that the key has by then
 	err  error
 	done bool
@@ -34,7 +35,29 @@ func scenario() []*step {
 		{key: "default/clicks/metadata/version-hint.text", body: "2", cond: ifMatch},
 		{key: "default/clicks/data/p=1/a.parquet", body: strings.Repeat("PAR1", 50), cond: exclusive},
 		{key: "default/clicks/metadata/version-hint.text", body: "3", cond: over},
+		{key: "default/clicks/data/p=2/b.parquet", body: strings.Repeat("PAR2", 70), made: true, cond: exclusive},
+		{key: "default/clicks/data/p=2/b.parquet", body: strings.Repeat("PAR3", 80), made: true, cond: ifMatch},
 	}
+}
+
+// put does a step.
+func (s *step) put(d *Dir, etag string) (Info, error) {
+	if !s.made {
+		return d.Put(context.Background(), s.key, []byte(s.body), s.cond(etag))
+	}
+	w, err := d.Create(context.Background(), s.key, s.cond(etag))
+	if err != nil {
+		return Info{}, err
+	}
+	_, err = w.Write([]byte(s.body[:100]))
+	if err == nil {
+		_, err = w.Write([]byte(s.body[100:]))
+	}
+	info, closing := w.Close()
+	if err != nil && !errors.Is(closing, err) {
+		return Info{}, fmt.Errorf("%w: a write said %v, and then its close %v", ErrUnknown, err, closing)
+	}
+	return info, closing
 }
 
 // run opens the store and puts each step until the process dies.
@@ -45,7 +68,7 @@ func run(p *process, steps []*step) {
 	}
 	etags := map[string]string{}
 	for _, s := range steps {
-		info, err := d.Put(context.Background(), s.key, []byte(s.body), s.cond(etags[s.key]))
+		info, err := s.put(d, etags[s.key])
 		s.err, s.done = err, true
 		if p.dead {
 			return

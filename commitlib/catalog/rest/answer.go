@@ -18,17 +18,20 @@ const statusTokenExpired = 419
 type kind int
 
 const (
-	reading    kind = iota // load, list, configuration
+	loading    kind = iota // a table
+	asking                 // for the configuration, a list, credentials
 	creating               // a table
 	naming                 // making a namespace
 	committing             // the swap
 )
 
+func (k kind) reads() bool { return k == loading || k == asking }
+
 // answered turns what came back into one of the port's answers; nil is success. err is what came in place of an answer.
 //
-// A namespace is named as a table is created, but that what is in doubt is no table: plain.
+// Asking is like loading but for the last row; naming is like creating, but what is in doubt is no table: plain.
 //
-//	                      reading      creating         committing
+//	                      loading      creating         committing
 //	2xx                   nil          nil              nil
 //	304                   nil          –                –
 //	404, the service's    ErrNoTable   errNoNamespace   ErrConflict: the table is gone, a load says so
@@ -47,23 +50,23 @@ func answered(k kind, a *answer, err error) error {
 	if err != nil {
 		return unanswered(k, err)
 	}
-	if a.ok() || a.status == http.StatusNotModified && k == reading {
+	if a.ok() || a.status == http.StatusNotModified && k == loading {
 		return nil
 	}
 	why := errors.New(problem(a))
 	said, theirs := a.model()
 	switch {
 	case a.status == http.StatusNotFound && theirs:
-		if answer := map[kind]error{reading: catalog.ErrNoTable, creating: errNoNamespace, committing: catalog.ErrConflict}[k]; answer != nil {
+		if answer := map[kind]error{loading: catalog.ErrNoTable, asking: catalog.ErrNoTable, creating: errNoNamespace, committing: catalog.ErrConflict}[k]; answer != nil {
 			return fmt.Errorf("%w: %w", answer, why)
 		}
 	case a.status == http.StatusConflict && k == committing:
 		return fmt.Errorf("%w: %w", catalog.ErrConflict, why)
-	case a.status == http.StatusConflict && k != reading:
+	case a.status == http.StatusConflict && !k.reads():
 		return fmt.Errorf("%w: %w", catalog.ErrTableExists, why)
 	case a.status == http.StatusBadRequest && k == committing && outrun(said.Message):
 		return fmt.Errorf("%w: %w", catalog.ErrConflict, why)
-	case k != reading && (a.status == http.StatusBadRequest || a.status == http.StatusNotAcceptable || a.status == http.StatusUnprocessableEntity):
+	case !k.reads() && (a.status == http.StatusBadRequest || a.status == http.StatusNotAcceptable || a.status == http.StatusUnprocessableEntity):
 		return fmt.Errorf("%w: %w", catalog.ErrRejected, why)
 	}
 	switch a.status {
@@ -72,7 +75,7 @@ func answered(k kind, a *answer, err error) error {
 			return why
 		}
 	}
-	if k == reading || k == naming {
+	if k.reads() || k == naming {
 		return why
 	}
 	return fmt.Errorf("%w: %w", catalog.ErrUnknown, why)
@@ -82,9 +85,9 @@ func unanswered(k kind, err error) error {
 	switch {
 	case errors.Is(err, catalog.ErrRejected): // it could not be encoded
 		return err
-	case errors.Is(err, errTooLarge) && k == reading:
+	case errors.Is(err, errTooLarge) && k == loading && !errors.Is(err, errNotSent):
 		return fmt.Errorf("%w: %w; expire snapshots with the engine that wrote it", catalog.ErrRejected, err)
-	case k == reading, k == naming, errors.Is(err, errNotSent) && k != committing:
+	case k.reads(), k == naming, errors.Is(err, errNotSent) && k != committing:
 		return err
 	}
 	return fmt.Errorf("%w: %w", catalog.ErrUnknown, err)

@@ -124,7 +124,7 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident, known *catalog.Tab
 		c.mu.Unlock()
 	}
 	a, err := c.send(ctx, req)
-	if err := answered(reading, a, err); err != nil {
+	if err := answered(loading, a, err); err != nil {
 		return nil, err
 	}
 	if a.status == http.StatusNotModified {

@@ -35,7 +35,7 @@ func (c *Catalog) list(ctx context.Context, namespace string) ([]string, error) 
 		a, err := c.send(ctx, request{
 			endpoint: listTables, id: id, query: url.Values{"pageToken": {page}, "pageSize": {"1000"}}, limit: MaxMetadataBytes,
 		})
-		err = answered(reading, a, err)
+		err = answered(asking, a, err)
 		if errors.Is(err, catalog.ErrNoTable) {
 			return nil, nil // no such namespace, so no table in it
 		}

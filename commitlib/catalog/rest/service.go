@@ -80,7 +80,7 @@ func (c *Catalog) askConfig(ctx context.Context) (*service, error) {
 		req.query = url.Values{"warehouse": {c.cfg.Warehouse}}
 	}
 	a, err := c.sendTo(ctx, &service{uri: c.cfg.URI}, req)
-	if err := answered(reading, a, err); errors.Is(err, catalog.ErrNoTable) {
+	if err := answered(asking, a, err); errors.Is(err, catalog.ErrNoTable) {
 		return nil, fmt.Errorf("there is no warehouse %q: %s", c.cfg.Warehouse, problem(a))
 	} else if err != nil {
 		return nil, err

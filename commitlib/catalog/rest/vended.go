@@ -143,7 +143,7 @@ func (c *Catalog) renewCredentials(ctx context.Context, id catalog.Ident, tableL
 		req.endpoint, req.limit = loadCredentials, maxConfigBytes
 	}
 	a, err := c.sendTo(ctx, s, req)
-	if err := answered(reading, a, err); err != nil {
+	if err := answered(asking, a, err); err != nil {
 		return aws.Credentials{}, time.Time{}, err
 	}
 	var got tableAnswer

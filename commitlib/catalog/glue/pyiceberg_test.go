@@ -2,7 +2,6 @@ package glue_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -10,13 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"firn/commitlib/catalog/glue"
-	"firn/commitlib/objstore"
-	"firn/commitlib/objstore/s3store"
 	"firn/perf/peer"
-	"firn/perf/tier"
 )
 
 // python is the interpreter that has PyIceberg and boto3.
@@ -99,37 +92,4 @@ func (p *theirs) end(out any) {
 			p.t.Fatal(err)
 		}
 	}
-}
-
-// beside is a Glue account of ministack's and a bucket of versitygw's, with a catalog of ours, and PyIceberg's process.
-type beside struct {
-	*testing.T
-	glue    *peer.AWSServer
-	proxy   *peer.FaultProxy // before our own catalog alone
-	account keys
-	store   objstore.Store
-	ours    *glue.Catalog
-	theirs  *theirs
-}
-
-func newBeside(t *testing.T) *beside {
-	t.Helper()
-	tier.Need(t, tier.CI)
-	b := &beside{T: t, glue: peer.AWS(t), account: newAccount()}
-	b.proxy = peer.Proxy(t, b.glue.Endpoint)
-	s3 := peer.S3(t)
-	cfg := config(t, b.proxy.URL, b.account, nil)
-	s3cfg := cfg.AWS
-	s3cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: s3.AccessKey, SecretAccessKey: s3.SecretKey}, nil
-	})
-	store, err := s3store.New(s3store.Config{AWS: s3cfg, Root: s3.Root() + "/lake", Endpoint: s3.Endpoint, PathStyle: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.store, cfg.Store = store, store
-	b.ours = open(t, cfg)
-	b.theirs = startTheirs(t, "GLUE="+b.glue.Endpoint, "ACCOUNT="+string(b.account), "WAREHOUSE="+store.Root(),
-		"S3="+s3.Endpoint, "S3_KEY="+s3.AccessKey, "S3_SECRET="+s3.SecretKey)
-	return b
 }

@@ -61,7 +61,7 @@ func (e *Error) Error() string {
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
 		}
-		if e.message != "" && e.message != e.Code {
+		if e.message != "" && e.message != e.Code && e.message != "UnknownError" {
 			b.WriteString(": " + strings.TrimSuffix(e.message, "."))
 		}
 		if e.RequestID != "" {

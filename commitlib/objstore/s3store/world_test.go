@@ -29,8 +29,9 @@ type reply struct {
 	code   string // makes S3's XML of an error
 	text   string // the error's message, or else the body
 	header map[string]string
-	cut    int  // so many bytes of the body are sent, and then the connection is reset
-	reset  bool // the connection is reset before anything is answered
+	cut    int             // so many bytes of the body are sent, and then the connection is reset
+	reset  bool            // the connection is reset before anything is answered
+	wait   <-chan struct{} // nothing is answered before
 }
 
 // scripted is an S3 server that gives one answer after the other, and the last of them from then on.
@@ -60,6 +61,12 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.seen = append(s.seen, r)
 	s.bodies = append(s.bodies, body)
 	s.mu.Unlock()
+	if a.wait != nil {
+		select {
+		case <-a.wait:
+		case <-r.Context().Done():
+		}
+	}
 	a.write(w)
 }
 

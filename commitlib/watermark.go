@@ -150,9 +150,11 @@ func ParseRanges(s *iceberg.Snapshot) (Ranges, error) {
 	if !ok {
 		return nil, nil
 	}
-	var r Ranges
-	if err := decodeStrict([]byte(text), &r); err != nil {
-		return nil, fmt.Errorf("read %s of snapshot %d: %w", PropRanges, s.ID, err)
+	r, ok := scanRanges(text)
+	if !ok {
+		if err := decodeStrict([]byte(text), &r); err != nil {
+			return nil, fmt.Errorf("read %s of snapshot %d: %w", PropRanges, s.ID, err)
+		}
 	}
 	for log, ranges := range r {
 		for _, x := range ranges {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// The walkers in this file expect text that json.Valid accepted. They cut it into substrings and copy nothing, so that
+// The walkers in this file expect text that checkJSON accepted. They cut it into substrings and copy nothing, so that
 // metadata of many snapshots is read in a few milliseconds and what is not understood is carried as it was.
 
 // extras holds the members of a JSON object that its struct does not name, comma-separated, as they were read.
@@ -36,12 +36,18 @@ func skipSpace(s string, i int) int {
 
 // skipString returns the index after the string that starts at s[i].
 func skipString(s string, i int) int {
-	for i++; i < len(s) && s[i] != '"'; i++ {
-		if s[i] == '\\' {
-			i++
+	for i++; i < len(s); {
+		n := strings.IndexByte(s[i:], '"')
+		if n < 0 {
+			break
 		}
+		escape := strings.IndexByte(s[i:i+n], '\\')
+		if escape < 0 {
+			return i + n + 1
+		}
+		i += escape + 2
 	}
-	return i + 1
+	return len(s)
 }
 
 // skipValue returns the index after the value that starts at s[i].

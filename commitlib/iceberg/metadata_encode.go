@@ -9,15 +9,20 @@ func (m *Metadata) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode table metadata: %w: it has version %d; upgrade the table to format version 2 with the engine that made it",
 			ErrFormatVersion, m.FormatVersion)
 	}
-	const fixed = 4 << 10 // bytes: about what all but the snapshots and properties take
-	size := fixed + len(m.extra)
+	// Bytes: what all but the snapshots, logs and properties takes, more or less, and what an entry of the log takes at most.
+	// A guess that is too small costs a copy of the whole.
+	const fixed, perLogEntry = 8 << 10, 72
+	size := fixed + len(m.extra) + perLogEntry*len(m.SnapshotLog)
+	for _, e := range m.MetadataLog {
+		size += len(e.MetadataFile) + perLogEntry
+	}
 	for _, s := range m.Snapshots {
 		size += len(s.text) + 1
 	}
 	for k, v := range m.Properties {
 		size += len(k) + len(v) + 8
 	}
-	return m.appendJSON(make([]byte, 0, size+60*len(m.SnapshotLog))), nil
+	return m.appendJSON(make([]byte, 0, size)), nil
 }
 
 // MarshalJSON is Encode.

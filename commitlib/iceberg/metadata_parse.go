@@ -1,7 +1,6 @@
 package iceberg
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -55,11 +54,8 @@ func (m *Metadata) UnmarshalJSON(b []byte) error {
 }
 
 func validText(data []byte) (string, error) {
-	if !json.Valid(data) {
-		var v any
-		return "", fmt.Errorf("it is not JSON: %w", json.Unmarshal(data, &v))
-	}
-	return string(data), nil
+	doc := string(data)
+	return doc, checkJSON(doc)
 }
 
 func (p *parser) member(key, v string) (err error) {

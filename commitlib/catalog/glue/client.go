@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,15 +20,6 @@ import (
 )
 
 const (
-	// maxSends bounds how often one request is sent. With maxPause between them that is some seconds, which a
-	// function's time-out of 30 s has room for; the commit loop begins anew after that.
-	maxSends = 5
-
-	// basePause and maxPause bound the random pause before a request is sent again: it doubles from the first to the
-	// second. Glue's limits are requests a second for a whole account, so that a second of quiet is what helps.
-	basePause = 50 * time.Millisecond
-	maxPause  = 2 * time.Second
-
 	// sendTime bounds one sending. Glue answers within 100 ms as a rule; beyond this the connection is taken for dead.
 	sendTime = 10 * time.Second
 
@@ -47,6 +37,7 @@ type client struct {
 	http        aws.HTTPClient
 	signer      *v4.Signer
 	now         func() time.Time
+	resends     allowance
 }
 
 func newClient(cfg aws.Config, endpoint string, now func() time.Time) (*client, error) {
@@ -109,16 +100,16 @@ func (c *client) call(ctx context.Context, op string, in, out any, harmless bool
 			reached++
 		}
 		if err == nil {
+			c.resends.repay()
 			return reached, nil
 		}
-		if sends == maxSends || ctx.Err() != nil || !undone && !(harmless && passing(err)) {
-			return reached, fmt.Errorf("glue %s: %w", op, err)
-		}
+		again := undone || harmless && passing(err)
 		if isKind(err, expired) {
-			if renewed || !c.renewCredentials() {
-				return reached, fmt.Errorf("glue %s: %w", op, err)
-			}
+			again = !renewed && c.renewCredentials()
 			renewed = true
+		}
+		if !again || sends == maxSends || ctx.Err() != nil || !c.resends.take() {
+			return reached, fmt.Errorf("glue %s: %w", op, err)
 		}
 		if perr := pause(ctx, sends); perr != nil {
 			return reached, fmt.Errorf("glue %s: %w: %w", op, perr, err)
@@ -170,8 +161,10 @@ func (c *client) send(ctx context.Context, op string, body []byte, out any) erro
 		return newAnswer(op, resp, text, c.now())
 	case len(text) > maxAnswerBytes:
 		return fmt.Errorf("answer has more than %d bytes", maxAnswerBytes)
-	case out == nil:
+	case out == nil && len(text) == 0: // as the API reference has it; {} is what comes
 		return nil
+	case out == nil:
+		out = &struct{}{} // a page of some proxy's in between is no success
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("decode answer: %w", err)
@@ -196,17 +189,4 @@ func sureAbout(err error) (unsent, undone bool) {
 func passing(err error) bool {
 	a, ok := errors.AsType[*answer](err)
 	return !ok || a.kind == throttled || a.kind == unclear
-}
-
-// pause waits a random while that grows with the number of sendings.
-func pause(ctx context.Context, sends int) error {
-	most := min(maxPause, basePause<<sends)
-	timer := time.NewTimer(rand.N(most))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -3,9 +3,11 @@ package glue_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +75,8 @@ func TestSwapFaults(t *testing.T) {
 	f("503 of a front door", 1, peer.Fault{Answer: &peer.Answer{Status: 503, Body: "<html>busy</html>"}}, catalog.ErrUnknown, 1, false, "busy", "503")
 	f("time-out inside Glue", 1, peer.Fault{Instead: says(400, "OperationTimeoutException", "")}, catalog.ErrUnknown, 1, true)
 	f("a code that nobody knows", 1, peer.Fault{Answer: says(400, "NovelException", "never seen")}, catalog.ErrUnknown, 1, false, "never seen")
+	f("a page in place of an answer", 1, peer.Fault{Answer: &peer.Answer{Status: 200, Body: "<html>log in first</html>"}}, catalog.ErrUnknown, 1, false, "decode answer")
+	f("nothing in a success", 1, peer.Fault{Instead: &peer.Answer{Status: 200}}, nil, 1, true)
 	f("reset", 1, peer.Fault{Reset: true}, catalog.ErrUnknown, 1, false)
 	f("lost answer", 1, peer.Fault{Lose: true}, catalog.ErrUnknown, 1, true)
 	f("half an answer", 1, peer.Fault{HalfSent: true}, catalog.ErrUnknown, 1, true)
@@ -277,4 +281,26 @@ func TestClockOff(t *testing.T) {
 	w.on("GetTable", 99, peer.Fault{Answer: answer})
 	_, err := w.cat.Load(t.Context(), clicks)
 	wantError(t, err, nil, "set this host's clock: it is 17m")
+}
+
+// TestOutageWithoutStorm: while the service is away the calls of a catalog are resent as often as the allowance has it,
+// and asked once each after that; when it is back, calls succeed at once.
+func TestOutageWithoutStorm(t *testing.T) {
+	w := newWorld(t)
+	base := w.create()
+	sent := w.on("GetTable", math.MaxInt, peer.Fault{Answer: says(400, "ThrottlingException", "")})
+	const calls, allowance = 40, 50
+	var wg sync.WaitGroup
+	for range calls {
+		wg.Go(func() {
+			_, err := w.cat.Refresh(t.Context(), base)
+			wantError(t, err, nil, "ThrottlingException")
+		})
+	}
+	wg.Wait()
+	if n := sent.Load(); n != calls+allowance {
+		t.Errorf("%d calls were %d requests, want %d", calls, n, calls+allowance)
+	}
+	w.proxy.Hook(nil)
+	w.swap(w.load())
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,11 +26,12 @@ const (
 	quietTime = 2 * time.Minute
 )
 
-// manner is how unkind a delivery is.
+// manner is how unkind a delivery is. One without delay is FIFO as Lambda's event source is: a group's messages are
+// delivered in order, and in one invocation at a time; what a function wants again stays in its place.
 type manner struct {
 	functions int           // at the same time
 	copies    int           // a message is delivered 1 to so many times, besides what a function wants again
-	delay     time.Duration // a copy waits at most so long
+	delay     time.Duration // a copy waits at most so long, half of them less than a 16th of it
 	strike    float64       // share of invocations in whose midst the function is killed
 	seed      uint64
 }
@@ -45,18 +48,21 @@ type delivery struct {
 	stop   context.CancelFunc
 	done   sync.WaitGroup
 
-	mu    sync.Mutex // what follows
-	rng   *rand.Rand
-	held  []held
-	busy  int // invocations under way
-	mercy bool
-	count deliveryCount
+	mu     sync.Mutex // what follows
+	rng    *rand.Rand
+	held   []held          // without delay: in the queue's order
+	taken  int             // messages, to know that order
+	groups map[string]bool // without delay: those of invocations under way
+	busy   int             // invocations under way
+	mercy  bool
+	count  deliveryCount
 }
 
 // held is one copy of a message on its way.
 type held struct {
 	message
-	due time.Time
+	due   time.Time
+	order int
 }
 
 // message is one of the queue's, as SQS gives it.
@@ -81,7 +87,7 @@ type deliveryCount struct {
 // start runs the delivery until the test's end.
 func (d *delivery) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	d.stop, d.rng = cancel, rand.New(rand.NewPCG(d.seed, 7))
+	d.stop, d.rng, d.groups = cancel, rand.New(rand.NewPCG(d.seed, 7)), make(map[string]bool)
 	d.done.Go(func() { d.take(ctx) })
 	for i := range d.functions {
 		log := filepath.Join(d.t.TempDir(), fmt.Sprintf("function-%d.log", i))
@@ -107,8 +113,9 @@ func (d *delivery) take(ctx context.Context) {
 		d.mu.Lock()
 		d.count.Messages += len(msgs)
 		for _, m := range msgs {
+			d.taken++
 			for range 1 + d.rng.IntN(d.copies) {
-				d.hold(m)
+				d.hold(held{message: m, order: d.taken})
 			}
 		}
 		d.mu.Unlock()
@@ -116,12 +123,15 @@ func (d *delivery) take(ctx context.Context) {
 }
 
 // hold keeps a copy for some time. The caller has the mutex.
-func (d *delivery) hold(m message) {
-	wait := time.Duration(0)
-	if d.delay > 0 {
-		wait = time.Duration(d.rng.Int64N(int64(d.delay)))
+func (d *delivery) hold(h held) {
+	if d.delay == 0 {
+		i, _ := slices.BinarySearchFunc(d.held, h, func(a, b held) int { return a.order - b.order })
+		d.held = slices.Insert(d.held, i, h)
+		return
 	}
-	d.held = append(d.held, held{m, time.Now().Add(wait)})
+	u := d.rng.Float64()
+	h.due = time.Now().Add(time.Duration(u * u * u * u * float64(d.delay)))
+	d.held = append(d.held, h)
 }
 
 // serve is one execution environment after the other.
@@ -170,18 +180,26 @@ func (d *delivery) serve(ctx context.Context, log string) {
 	}
 }
 
-// batch picks up to ten copies that are due, in any order, and says when to kill the function that gets them; 0: not at all.
-func (d *delivery) batch() (batch []message, strike time.Duration) {
+// batch picks up to ten copies and says when to kill the function that gets them; 0: not at all.
+func (d *delivery) batch() (batch []held, strike time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	d.rng.Shuffle(len(d.held), func(i, j int) { d.held[i], d.held[j] = d.held[j], d.held[i] })
+	if d.delay > 0 {
+		d.rng.Shuffle(len(d.held), func(i, j int) { d.held[i], d.held[j] = d.held[j], d.held[i] })
+	}
 	kept := d.held[:0]
 	n := 1 + d.rng.IntN(10)
+	blocked := maps.Clone(d.groups)
 	for _, h := range d.held {
-		// SQS does not hand out one message twice in a batch.
-		if len(batch) < n && !h.due.After(now) && !contains(batch, h.MessageId) {
-			batch = append(batch, h.message)
+		switch {
+		case len(batch) == n || h.due.After(now) || blocked[h.group()]:
+		case index(batch, h.MessageId) >= 0: // SQS does not hand out one message twice in a batch
+			if d.delay == 0 {
+				blocked[h.group()] = true
+			}
+		default:
+			batch = append(batch, h)
 			continue
 		}
 		kept = append(kept, h)
@@ -191,6 +209,11 @@ func (d *delivery) batch() (batch []message, strike time.Duration) {
 		return nil, 0
 	}
 	d.busy++
+	if d.delay == 0 {
+		for _, h := range batch {
+			d.groups[h.group()] = true
+		}
+	}
 	if !d.mercy && d.rng.Float64() < d.strike {
 		strike = 1 + time.Duration(d.rng.Int64N(int64(strikeWithin)))
 	}
@@ -198,15 +221,18 @@ func (d *delivery) batch() (batch []message, strike time.Duration) {
 }
 
 // settle holds again what was not handled well. It returns what no function may answer.
-func (d *delivery) settle(batch []message, answer runtimeapi.Answer, err error, struck bool) error {
+func (d *delivery) settle(batch []held, answer runtimeapi.Answer, err error, struck bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.busy--
+	for _, h := range batch {
+		delete(d.groups, h.group())
+	}
 	d.count.Invocations++
 	d.count.Delivered += len(batch)
 	if err != nil {
-		for _, m := range batch {
-			d.hold(m)
+		for _, h := range batch {
+			d.hold(h)
 		}
 		if struck && errors.Is(err, runtimeapi.ErrDied) {
 			d.count.Killed++
@@ -231,6 +257,16 @@ func (d *delivery) settle(batch []message, answer runtimeapi.Answer, err error, 
 		d.hold(batch[i])
 	}
 	return nil
+}
+
+// again delivers messages that were taken from elsewhere, behind all others.
+func (d *delivery) again(msgs []message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, m := range msgs {
+		d.taken++
+		d.hold(held{message: m, order: d.taken})
+	}
 }
 
 // spare ends the killing of functions.
@@ -263,13 +299,10 @@ func (d *delivery) counts() deliveryCount {
 	return d.count
 }
 
-func contains(batch []message, id string) bool { return index(batch, id) >= 0 }
+// group is a message's own.
+func (m message) group() string { return m.Attributes["MessageGroupId"] }
 
-func index(batch []message, id string) int {
-	for i, m := range batch {
-		if m.MessageId == id {
-			return i
-		}
-	}
-	return -1
+// index is a message's place in a batch, or -1.
+func index(batch []held, id string) int {
+	return slices.IndexFunc(batch, func(h held) bool { return h.MessageId == id })
 }

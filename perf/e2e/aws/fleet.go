@@ -2,7 +2,9 @@ package aws
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -95,4 +97,56 @@ func (n *node) rest() {
 func (n *node) drain(atMost time.Duration) {
 	n.t.Helper()
 	e2e.Drain(n.t, n.options(), atMost)
+}
+
+// backlog is how many events of the tables the node has acked that are not known to be committed.
+func (n *node) backlog(tables ...string) (events int64) {
+	n.t.Helper()
+	for _, table := range tables {
+		var w struct {
+			Backlog int64 `json:"backlog_events"`
+		}
+		if err := n.daemon.Client().Do(context.Background(), "GET", "/tables/"+table+"/watermark", nil, nil, &w); err != nil {
+			n.t.Fatalf("%s: watermark of %s: %v", n.name, table, err)
+		}
+		events += w.Backlog
+	}
+	return events
+}
+
+// committed waits until all that the node has acked is committed. Its producers are at rest.
+func (n *node) committed(atMost time.Duration, tables ...string) {
+	n.t.Helper()
+	await(n.t, n.name+": all is committed", atMost, func() bool { return n.backlog(tables...) == 0 })
+}
+
+// health is the node's own view of itself.
+type health struct {
+	Status   string
+	Reasons  []struct{ Name, Message string }
+	Warnings []string
+}
+
+// ready asks the node whether it can take events, and ship them.
+func (n *node) ready() (status int, h health) {
+	n.t.Helper()
+	resp, err := http.Get(n.daemon.URL + "/health/ready")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&h); err != nil {
+		n.t.Fatalf("%s: decode /health/ready: %v", n.name, err)
+	}
+	return resp.StatusCode, h
+}
+
+// await waits for a condition.
+func await(t testing.TB, what string, atMost time.Duration, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(atMost); !ok(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, atMost)
+		}
+	}
 }

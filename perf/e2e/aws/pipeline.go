@@ -61,6 +61,7 @@ func (p *pipeline) deliver(how manner) {
 type catalogKind struct {
 	env    []string
 	reader e2e.Warehouse
+	proxy  *peer.FaultProxy // the one that swaps pass
 	swap   func(r *peer.Request) bool
 }
 
@@ -68,6 +69,7 @@ type catalogKind struct {
 func objectStore(_ testing.TB, p *pipeline) catalogKind {
 	return catalogKind{
 		reader: e2e.Bucket(p.root(), p.s3.Env()),
+		proxy:  p.toS3,
 		swap: func(r *peer.Request) bool {
 			return r.Operation == "PutObject" && strings.HasSuffix(r.Path, ".metadata.json")
 		},

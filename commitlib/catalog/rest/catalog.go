@@ -162,7 +162,7 @@ func (c *Catalog) table(id catalog.Ident, known *catalog.Table, a *answer, began
 		}
 	}
 	c.learn(id, t.Location, got)
-	c.remember(id, t.MetadataLocation, a.header.Get("ETag"))
+	c.remember(id, t.MetadataLocation, a.etag())
 	return t, nil
 }
 

@@ -1,7 +1,9 @@
 package rest_test
 
 import (
+	"compress/gzip"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -172,6 +174,37 @@ func TestETag(t *testing.T) {
 	if err != nil || other.Token == second.Token {
 		t.Errorf("a load is not answered from what is known: %v, %v", other, err)
 	}
+}
+
+// TestETagOfCompressed: what compresses the answer marks its tag, and does not know the mark when it comes back.
+func TestETagOfCompressed(t *testing.T) {
+	f := func(tag, want string) {
+		t.Helper()
+		s := newService(t)
+		s.on("GET "+tablePath, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Accept-Encoding") != "gzip" {
+				t.Error("does not take compressed answers")
+			}
+			w.Header().Set("ETag", tag)
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			io.WriteString(z, tableJSON(newMetadata(), 0, ""))
+			z.Close()
+		})
+		c := newCatalog(t, rest.Config{URI: s.uri})
+		if _, err := c.Refresh(t.Context(), load(t, c)); err != nil {
+			t.Error(err)
+		}
+		if got := s.asked("GET " + tablePath)[1].header.Get("If-None-Match"); got != want {
+			t.Errorf("tag %s: asked with %s, want %s", tag, got, want)
+		}
+	}
+	f(`"abc--gzip"`, `"abc"`)
+	f(`"abc-gzip"`, `"abc"`)
+	f(`W/"abc-gzip"`, `W/"abc"`)
+	f(`abc--gzip`, `abc`)
+	f(`"abc"`, `"abc"`)
+	f(`W/"a-b"`, `W/"a-b"`)
 }
 
 // TestList: pages to the end, sorted, each name once; a list that never ends is refused.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"firn/commitlib/catalog"
 )
@@ -28,9 +29,10 @@ type request struct {
 
 // answer is what came back, whatever its status.
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
+	status  int
+	header  http.Header
+	body    []byte
+	gzipped bool // it was, on its way
 }
 
 // maxErrorBytes bounds an answer that is no success: an error model with a stack trace is some kilobytes.
@@ -130,7 +132,7 @@ func (c *Catalog) exchange(hr *http.Request, limit int64) (*answer, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode, header: resp.Header}
+	a := &answer{status: resp.StatusCode, header: resp.Header, gzipped: resp.Uncompressed}
 	if !a.ok() {
 		limit = maxErrorBytes
 	}
@@ -144,6 +146,21 @@ func (c *Catalog) exchange(hr *http.Request, limit int64) (*answer, error) {
 		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
 	}
 	return a, nil
+}
+
+// etag is the entity tag to ask with for news of what was answered. Jetty and Apache mark the tag of what they compress
+// with a suffix, and do not know it by that when it comes back: the service behind them knows it without.
+func (a *answer) etag() string {
+	tag := a.header.Get("ETag")
+	if !a.gzipped {
+		return tag
+	}
+	bare, quoted := strings.CutSuffix(tag, `"`)
+	bare = strings.TrimSuffix(strings.TrimSuffix(bare, "--gzip"), "-gzip")
+	if quoted {
+		bare += `"`
+	}
+	return bare
 }
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 }

@@ -142,8 +142,8 @@ func TestServerCost(t *testing.T) {
 	if err := c.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	table := s.swap(s.create(), 1)
-	table = must(c.Load(t.Context(), clicks))
+	s.swap(s.create(), 1)
+	table := must(c.Load(t.Context(), clicks))
 	proxy.ResetCounts()
 	for range 5 {
 		if now, err := c.Refresh(t.Context(), table); err != nil || now != table {

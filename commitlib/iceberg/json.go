@@ -112,13 +112,24 @@ func eachMember(doc string, fn func(key, value string) error) (extras, error) {
 
 // eachElement calls fn with every element of the array doc, in order.
 func eachElement(doc string, fn func(value string) error) error {
+	return eachElementGuessed(doc, func() string { return "" }, fn)
+}
+
+// eachElementGuessed is eachElement that is told what the next element probably is, so that it need not be searched for
+// its end. A guess is JSON without space around it, or empty.
+func eachElementGuessed(doc string, guess func() string, fn func(value string) error) error {
 	i := skipSpace(doc, 0)
 	if i == len(doc) || doc[i] != '[' {
 		return fmt.Errorf("want a JSON array, have %s", excerpt(doc))
 	}
 	n := 0
 	for i = skipSpace(doc, i+1); doc[i] != ']'; n++ {
-		end := skipValue(doc, i)
+		end := i
+		if g := guess(); g != "" && strings.HasPrefix(doc[i:], g) {
+			end += len(g)
+		} else {
+			end = skipValue(doc, i)
+		}
 		if err := fn(doc[i:end]); err != nil {
 			return fmt.Errorf("element %d: %w", n, err)
 		}
@@ -135,6 +146,9 @@ func asString(v string) (string, error) {
 	}
 	if plain(v[1 : len(v)-1]) {
 		return v[1 : len(v)-1], nil
+	}
+	if s, ok := unescape(v[1 : len(v)-1]); ok {
+		return s, nil
 	}
 	var s string
 	if err := json.Unmarshal([]byte(v), &s); err != nil {
@@ -212,6 +226,23 @@ func plain(s string) bool {
 		}
 	}
 	return true
+}
+
+// unescape reads what stands between the quotes where no escape but that of a quote or a backslash is in it: JSON inside
+// JSON, as our summaries have it. ok is false for anything else.
+func unescape(s string) (string, bool) {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '\\' && i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\') {
+			i++
+			c = s[i]
+		} else if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return "", false
+		}
+		out = append(out, c)
+	}
+	return string(out), true
 }
 
 func appendString(dst []byte, s string) []byte {

@@ -31,8 +31,17 @@ func ParseMetadata(data []byte) (*Metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read table metadata: %w", err)
 	}
-	p := parser{m: &Metadata{Properties: map[string]string{}, Refs: map[string]Ref{}}, has: map[string]bool{}}
-	if p.m.extra, err = eachMember(doc, p.member); err != nil {
+	p := newParser()
+	return p.parse(doc, p.member)
+}
+
+func newParser() *parser {
+	return &parser{m: &Metadata{Properties: map[string]string{}, Refs: map[string]Ref{}}, has: map[string]bool{}}
+}
+
+// parse reads the members of doc by member, and checks what has come together.
+func (p *parser) parse(doc string, member func(key, v string) error) (_ *Metadata, err error) {
+	if p.m.extra, err = eachMember(doc, member); err != nil {
 		return nil, fmt.Errorf("read table metadata: %w", err)
 	}
 	if err := p.complete(); err != nil {

@@ -9,15 +9,7 @@ import (
 // Metadata is read on a cold commit, changed and written on every one.
 func BenchmarkMetadata(b *testing.B) {
 	for _, n := range []int{100, 10_000} {
-		m := newTestMetadata(b)
-		for range n { // quickly: not by copies of copies
-			s := nextSnapshot(m)
-			s.TimestampMs = m.LastUpdatedMs
-			m.Snapshots = append(m.Snapshots, s.sealed())
-			m.SnapshotLog = append(m.SnapshotLog, SnapshotLogEntry{s.TimestampMs, s.ID})
-			m.CurrentSnapshotID, m.LastSequenceNumber = s.ID, s.SequenceNumber
-			m.Refs[MainBranch] = Ref{SnapshotID: s.ID, Type: RefBranch}
-		}
+		m := agedTestMetadata(b, n)
 		data := []byte(mustEncode(b, m))
 		run := func(name string, fn func() error) {
 			b.Run(fmt.Sprintf("%s/snapshots=%d", name, n), func(b *testing.B) {
@@ -37,4 +29,18 @@ func BenchmarkMetadata(b *testing.B) {
 			return err
 		})
 	}
+}
+
+// agedTestMetadata has so many snapshots, made quickly: not by copies of copies.
+func agedTestMetadata(b *testing.B, snapshots int) *Metadata {
+	m := newTestMetadata(b)
+	for range snapshots {
+		s := nextSnapshot(m)
+		s.TimestampMs = m.LastUpdatedMs
+		m.Snapshots = append(m.Snapshots, s.sealed())
+		m.SnapshotLog = append(m.SnapshotLog, SnapshotLogEntry{s.TimestampMs, s.ID})
+		m.CurrentSnapshotID, m.LastSequenceNumber = s.ID, s.SequenceNumber
+		m.Refs[MainBranch] = Ref{SnapshotID: s.ID, Type: RefBranch}
+	}
+	return m
 }

@@ -112,7 +112,7 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident) (*catalog.Table, e
 	if err != nil {
 		return nil, err
 	}
-	return c.open(ctx, id, e, began)
+	return c.open(ctx, id, e, began, nil)
 }
 
 // Refresh implements catalog.Catalog: GetTable alone when nothing changed.
@@ -133,7 +133,7 @@ func (c *Catalog) refresh(ctx context.Context, t *catalog.Table) (*catalog.Table
 	if location, err := e.metadataLocation(); err == nil && location == t.MetadataLocation {
 		return t, nil
 	}
-	return c.open(ctx, t.Ident, e, began)
+	return c.open(ctx, t.Ident, e, began, t.Metadata)
 }
 
 // List implements catalog.Catalog. Entries that are not Iceberg tables are left out; a database that does not exist has
@@ -186,13 +186,13 @@ func (c *Catalog) getTable(ctx context.Context, id catalog.Ident) (*entry, error
 	return newEntry(out.Table)
 }
 
-// open makes a table of its entry.
-func (c *Catalog) open(ctx context.Context, id catalog.Ident, e *entry, began time.Time) (*catalog.Table, error) {
+// open makes a table of its entry. before is an earlier state's metadata, or nil.
+func (c *Catalog) open(ctx context.Context, id catalog.Ident, e *entry, began time.Time, before *iceberg.Metadata) (*catalog.Table, error) {
 	location, err := e.metadataLocation()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", catalog.ErrRejected, err)
 	}
-	m, err := c.readMetadata(ctx, location)
+	m, err := c.readMetadata(ctx, location, before)
 	if err != nil {
 		return nil, err
 	}

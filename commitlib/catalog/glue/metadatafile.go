@@ -75,7 +75,7 @@ func (c *Catalog) writeMetadata(ctx context.Context, location string, body []byt
 	return nil
 }
 
-func (c *Catalog) readMetadata(ctx context.Context, location string) (*iceberg.Metadata, error) {
+func (c *Catalog) readMetadata(ctx context.Context, location string, before *iceberg.Metadata) (*iceberg.Metadata, error) {
 	key, err := c.key(location)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (c *Catalog) readMetadata(ctx context.Context, location string) (*iceberg.M
 			return nil, err
 		}
 	}
-	m, err := iceberg.ParseMetadata(body)
+	m, err := iceberg.ParseMetadataAfter(body, before)
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", location, err)
 	}

@@ -130,7 +130,7 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident) (*catalog.Table, e
 	if f.version == 0 {
 		return nil, catalog.ErrNoTable
 	}
-	t, err := c.read(ctx, id, f.version, f.size, began)
+	t, err := c.read(ctx, id, f.version, f.size, began, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func (c *Catalog) refresh(ctx context.Context, t *catalog.Table) (*catalog.Table
 		}
 		return t, nil
 	}
-	return c.read(ctx, t.Ident, last.version, last.info.Size, began)
+	return c.read(ctx, t.Ident, last.version, last.info.Size, began, t.Metadata)
 }
 
 // Create implements catalog.Catalog. The table gets a new UUID and version 1.
@@ -255,8 +255,8 @@ func (c *Catalog) List(ctx context.Context, namespace string) ([]string, error) 
 	return names, nil
 }
 
-// read gets and parses one version.
-func (c *Catalog) read(ctx context.Context, id catalog.Ident, version, size int64, began time.Time) (*catalog.Table, error) {
+// read gets and parses one version. before is an earlier one, or nil.
+func (c *Catalog) read(ctx context.Context, id catalog.Ident, version, size int64, began time.Time, before *iceberg.Metadata) (*catalog.Table, error) {
 	key := versionKey(dirOf(id), version)
 	if size > MaxMetadataBytes {
 		return nil, fmt.Errorf("%w: %s has %d bytes, more than %d; expire snapshots with the engine that wrote it",
@@ -266,7 +266,7 @@ func (c *Catalog) read(ctx context.Context, id catalog.Ident, version, size int6
 	if err != nil {
 		return nil, err
 	}
-	m, err := iceberg.ParseMetadata(body)
+	m, err := iceberg.ParseMetadataAfter(body, before)
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", key, err)
 	}

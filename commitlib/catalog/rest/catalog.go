@@ -130,7 +130,7 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident, known *catalog.Tab
 	if a.status == http.StatusNotModified {
 		return known, nil
 	}
-	return c.table(id, known, a, began)
+	return c.table(id, known, nil, a, began)
 }
 
 // tableAnswer is the specification's LoadTableResult, which also answers a create, and CommitTableResponse.
@@ -141,8 +141,9 @@ type tableAnswer struct {
 	StorageCredentials []storageCredential `json:"storage-credentials"`
 }
 
-// table reads an answer that holds a table's state. It returns known where the state is that one.
-func (c *Catalog) table(id catalog.Ident, known *catalog.Table, a *answer, began time.Time) (*catalog.Table, error) {
+// table reads an answer that holds a table's state. It returns known where the state is that one. before is an earlier
+// state's metadata where known is none; both may be nil.
+func (c *Catalog) table(id catalog.Ident, known *catalog.Table, before *iceberg.Metadata, a *answer, began time.Time) (*catalog.Table, error) {
 	var got tableAnswer
 	if err := json.Unmarshal(a.body, &got); err != nil {
 		return nil, fmt.Errorf("read the catalog's answer: %w", err)
@@ -152,7 +153,10 @@ func (c *Catalog) table(id catalog.Ident, known *catalog.Table, a *answer, began
 	}
 	t := known
 	if known == nil || known.MetadataLocation != got.MetadataLocation {
-		m, err := iceberg.ParseMetadata(got.Metadata)
+		if known != nil {
+			before = known.Metadata
+		}
+		m, err := iceberg.ParseMetadataAfter(got.Metadata, before)
 		if err != nil {
 			return nil, fmt.Errorf("read the catalog's answer: %w", err)
 		}

@@ -68,7 +68,7 @@ func (c *Catalog) createOnce(ctx context.Context, id catalog.Ident, body tableRe
 	if err := answered(creating, a, err); err != nil {
 		return nil, err
 	}
-	t, err := c.table(id, nil, a, began)
+	t, err := c.table(id, nil, nil, a, began)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", catalog.ErrUnknown, err)
 	}

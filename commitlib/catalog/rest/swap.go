@@ -77,7 +77,7 @@ func (c *Catalog) swap(ctx context.Context, base *catalog.Table, ch catalog.Chan
 	if err := answered(committing, a, err); err != nil {
 		return nil, err
 	}
-	t, err := c.table(base.Ident, nil, a, began)
+	t, err := c.table(base.Ident, nil, base.Metadata, a, began)
 	if err == nil && t.Metadata.TableUUID != base.Metadata.TableUUID {
 		err = fmt.Errorf("the answer is about a table with UUID %s, not %s", t.Metadata.TableUUID, base.Metadata.TableUUID)
 	}

@@ -63,6 +63,7 @@ var shipMetrics = []metric[ship.Stats]{
 	{"firn_segments_verified_total", "Segments staged long ago whose data files were found whole in the object store.", counter, func(s *ship.Stats) float64 { return float64(s.Verified) }},
 	{"firn_commit_requests_total", "Commit requests sent, repeated ones included.", counter, func(s *ship.Stats) float64 { return float64(s.Requests) }},
 	{"firn_commit_requests_resent_total", "Commit requests sent again.", counter, func(s *ship.Stats) float64 { return float64(s.Resends) }},
+	{"firn_table_looks_total", "Times that shipping asked the catalog for a table's newest state; several read-backs share one.", counter, func(s *ship.Stats) float64 { return float64(s.Looks) }},
 	{"firn_read_backs_total", "Times that a committed watermark was read back.", counter, func(s *ship.Stats) float64 { return float64(s.ReadBacks) }},
 	{"firn_ship_errors_total", "Turns of shipping that ended with an error and are tried again.", counter, func(s *ship.Stats) float64 { return float64(s.Errors) }},
 	{"firn_ship_stops_total", "Times that shipping of a log's events for a table stopped until an operator acts.", counter, func(s *ship.Stats) float64 { return float64(s.Stops) }},

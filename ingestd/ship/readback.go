@@ -12,14 +12,14 @@ import (
 	"firn/ingestd/eventlog"
 )
 
-// readBack learns the committed watermark from the table and makes it durable in the log: step 5. fresh passes by
-// every cache.
-func (s *Shipper) readBack(ctx context.Context, t *track, fresh bool) (moved bool, err error) {
+// readBack learns the committed watermark from the table and makes it durable in the log: step 5. The table is as it
+// was after since; fresh passes by every cache.
+func (s *Shipper) readBack(ctx context.Context, t *track, since time.Time, fresh bool) (moved bool, err error) {
 	defer s.phase("read-back")()
 	s.count.readBacks.Add(1)
-	w, err := s.acked(ctx, t, fresh)
+	w, err := s.acked(ctx, t, since, fresh)
 	if suspicious(err) && !fresh { // look once more, past every cache, before stopping for it
-		w, err = s.acked(ctx, t, true)
+		w, err = s.acked(ctx, t, since, true)
 	}
 	if err != nil {
 		return false, err
@@ -36,8 +36,8 @@ func (s *Shipper) readBack(ctx context.Context, t *track, fresh bool) (moved boo
 }
 
 // acked loads the table, reads this log's watermark and keeps it in the log, durably, if it moved.
-func (s *Shipper) acked(ctx context.Context, t *track, fresh bool) (eventlog.Seq, error) {
-	_, ct, err := s.load(ctx, t, fresh)
+func (s *Shipper) acked(ctx context.Context, t *track, since time.Time, fresh bool) (eventlog.Seq, error) {
+	_, ct, err := s.load(ctx, t, since, fresh)
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +59,7 @@ func suspicious(err error) bool {
 
 // slide moves the window's lower edge to the watermark w.
 func (s *Shipper) slide(t *track, w eventlog.Seq, moved bool) error {
-	now := time.Now()
+	now, asked := time.Now(), t.inFlight() > 0
 	for len(t.segs) > 0 && t.segs[0].Last <= w {
 		t.segs = append(t.segs[:0], t.segs[1:]...)
 	}
@@ -79,17 +79,42 @@ func (s *Shipper) slide(t *track, w eventlog.Seq, moved bool) error {
 				t.segs[i].sent = t.segs[i].sent && t.segs[i].epoch == t.epoch
 			}
 		}
-		t.stalled = 0
-		t.pollWait = s.cfg.PollMin
 		t.resendAt = now.Add(s.cfg.ResendAfter)
 		s.mu.Lock()
 		s.trimAt = earlierSet(s.trimAt, now.Add(s.cfg.TrimEvery))
 		s.mu.Unlock()
 	}
-	t.pollWait = max(t.pollWait, s.cfg.PollMin)
-	t.pollAt = now.Add(t.pollWait)
-	t.pollWait = min(t.pollWait+t.pollWait/2, s.cfg.PollMax)
+	if asked {
+		s.pollNext(t, now, moved)
+	}
+	if moved {
+		t.stalled = 0
+	}
 	return nil
+}
+
+// pollNext says when the watermark is read back again without being asked: after a commit as the pace has it, and after
+// a look in vain at growing intervals.
+func (s *Shipper) pollNext(t *track, now time.Time, moved bool) {
+	if !moved && now.Before(t.pollAt) { // a report of another log's commit: it says nothing about ours
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.pollWait == 0 && t.stalled == 0 {
+		s.pace.note(moved, s.cfg.PollMin, s.cfg.PollMax)
+	}
+	switch {
+	case moved:
+		t.pollWait = 0
+		t.pollAt = now.Add(s.pace.wait())
+		return
+	case t.pollWait == 0:
+		t.pollWait = max(s.pace.wait()/2, s.cfg.PollMin)
+	default:
+		t.pollWait = min(t.pollWait+t.pollWait/2, s.cfg.PollMax)
+	}
+	t.pollAt = now.Add(t.pollWait)
 }
 
 // earlierSet is the earlier of two times of which the first may be unset.

@@ -78,7 +78,7 @@ func (s *Shipper) scanLocked(now time.Time) {
 			if info.High <= info.Committed {
 				continue
 			}
-			t = &track{id: info.Track, log: info.Log, table: info.Table, group: s.Registry.Ident(info.Table.Name).String(), place: -1}
+			t = &track{id: info.Track, log: info.Log, table: info.Table, group: s.Registry.Ident(info.Table.Name).String(), place: -1, since: now}
 			s.tracks[info.Track] = t
 		}
 		if !t.busy {

@@ -48,8 +48,9 @@ func (s *Shipper) send(ctx context.Context, t *track, seg *segment, body []byte)
 	}
 	if first {
 		t.resendAt = now.Add(s.cfg.ResendAfter)
-		t.pollWait = s.cfg.PollMin
-		t.pollAt = now.Add(t.pollWait)
+		s.mu.Lock()
+		t.pollWait, t.pollAt = 0, now.Add(s.pace.wait())
+		s.mu.Unlock()
 	}
 	return nil
 }

@@ -71,6 +71,7 @@ type Shipper struct {
 	trimAt   time.Time     // zero: nothing to trim
 	trimming bool
 	reach    reach
+	pace     pace
 	rng      *rand.Rand
 	turns    sync.WaitGroup
 }
@@ -91,7 +92,8 @@ func New(deps Deps, cfg Config) (*Shipper, error) {
 	}
 	s := &Shipper{
 		Deps: deps, cfg: cfg,
-		tables:  tables{maxBytes: cfg.TableCacheBytes, entries: map[string]*loaded{}},
+		tables:  tables{maxBytes: cfg.TableCacheBytes, entries: map[string]*loaded{}, looks: map[string]chan struct{}{}},
+		pace:    pace(cfg.PollMin),
 		stagers: make(chan *stager, cfg.EncodeWorkers),
 		fatal:   make(chan error, 1),
 		wake:    make(chan struct{}, 1),
@@ -111,8 +113,8 @@ func (s *Shipper) Notify(group string) {
 	s.mu.Lock()
 	for _, t := range s.tracks {
 		if t.group == group {
-			t.poked = true
-			s.placeLocked(t, time.Now())
+			t.poked = time.Now()
+			s.placeLocked(t, t.poked)
 		}
 	}
 	s.mu.Unlock()

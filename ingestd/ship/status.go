@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"firn/commitlib/objstore"
 	"firn/ingestd/eventlog"
 )
 
@@ -28,6 +29,7 @@ type TrackStatus struct {
 	Lag       time.Duration // age of the oldest of them
 	Stop      *Stop         // nil: not stopped
 	LastError string        // of the last turn; empty: it went well
+	Failing   time.Duration // how long turns have ended with an error
 }
 
 // TableStatus is how a table stands: the sums over its tracks, and the tracks.
@@ -82,7 +84,7 @@ func (s *Shipper) statuses(want func(eventlog.Table) bool) []TableStatus {
 		if t, ok := s.tracks[info.Track]; ok {
 			ts.InFlight, ts.Unsent, ts.Stalled, ts.Stop = t.view.inFlight, t.view.unsent, t.view.stalled, t.stop
 			if t.lastErr != nil {
-				ts.LastError = t.lastErr.Error()
+				ts.LastError, ts.Failing = t.lastErr.Error(), now.Sub(t.failing)
 			}
 		}
 		st.Backlog += ts.Backlog
@@ -112,7 +114,8 @@ type Stats struct {
 	Uploads, UploadsReused, UploadBytes            uint64 // tried; found there already; created
 	Renamed, Verified                              uint64 // segments staged under new names; staged long ago and found whole
 	Requests, Resends                              uint64 // messages sent; those of them sent again
-	ReadBacks, Errors, Stops                       uint64
+	ReadBacks, Looks                               uint64 // of watermarks; at tables, for them and for staging, that asked the catalog
+	Errors, Stops                                  uint64
 	Tracks, StoppedTracks, InFlight, StalledTracks int
 	Backlog                                        uint64        // events acked and not committed
 	Lag                                            time.Duration // age of the oldest of them
@@ -120,7 +123,7 @@ type Stats struct {
 
 type counters struct {
 	cuts, recuts, staged, files, rows, fileBytes, uploads, reused, uploadBytes, renamed, verified,
-	requests, resends, readBacks, errors, stops atomic.Uint64
+	requests, resends, readBacks, looks, errors, stops atomic.Uint64
 }
 
 // Stats returns the counts so far. Each is exact, the set is not of one instant.
@@ -131,7 +134,7 @@ func (s *Shipper) Stats() Stats {
 		Files: c.files.Load(), Rows: c.rows.Load(), FileBytes: c.fileBytes.Load(),
 		Uploads: c.uploads.Load(), UploadsReused: c.reused.Load(), UploadBytes: c.uploadBytes.Load(),
 		Renamed: c.renamed.Load(), Verified: c.verified.Load(), Requests: c.requests.Load(), Resends: c.resends.Load(),
-		ReadBacks: c.readBacks.Load(), Errors: c.errors.Load(), Stops: c.stops.Load(),
+		ReadBacks: c.readBacks.Load(), Looks: c.looks.Load(), Errors: c.errors.Load(), Stops: c.stops.Load(),
 	}
 	now := time.Now()
 	for _, info := range s.Log.Tracks() {
@@ -173,38 +176,48 @@ func outside(err error) error {
 type reach struct {
 	since time.Time // of the first failure after the last success; zero: reachable
 	err   error
+	table string // that it was
+	more  bool   // others have failed since, or it is not for a permission that only this table may lack
+	told  told   // what the log holds of the failures since
 }
 
 func (r *reach) ok() { *r = reach{} }
 
-func (r *reach) failed(err error, now time.Time) {
+func (r *reach) failed(table string, err error, now time.Time) {
 	if !errors.As(err, new(outsideError)) {
 		return
 	}
 	if r.since.IsZero() {
-		r.since = now
+		r.since, r.table = now, table
 	}
+	r.more = r.more || r.table != table || !errors.Is(err, objstore.ErrFatal)
 	r.err = err
 }
 
-// Ready returns why this daemon as a whole cannot ship: the store, the catalog or the queue failed for a while, and no
-// turn of any table went well since. A stopped table is not a reason: it costs its own senders only; Warnings names it.
+// Ready returns why this daemon as a whole cannot ship: the store, the catalog or the queue failed for a while, for more
+// than one table or for the only one, and no turn of any table went well since. A table that is stopped or refused by the
+// store is not a reason: it costs its own senders only; Warnings names it.
 func (s *Shipper) Ready() []string {
+	alone := len(s.Registry.List()) < 2
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reach.since.IsZero() || time.Since(s.reach.since) < unreadyAfter {
+	if s.reach.since.IsZero() || time.Since(s.reach.since) < unreadyAfter || !s.reach.more && !alone {
 		return nil
 	}
 	return []string{fmt.Sprintf("no table could be shipped since %s: %v", s.reach.since.UTC().Format(time.RFC3339), s.reach.err)}
 }
 
-// Warnings returns one line for each stopped track, by table and log.
+// Warnings returns one line for each track that is stopped or that does not get on, by table and log.
 func (s *Shipper) Warnings() []string {
 	var all []string
 	for _, st := range s.Statuses() {
 		for _, ts := range st.Tracks {
-			if ts.Stop != nil {
+			switch {
+			case ts.Stop != nil:
 				all = append(all, fmt.Sprintf("table %s, log %s, %d events: %v", st.Table, ts.Log, ts.Backlog, ts.Stop))
+			case ts.Failing >= unreadyAfter:
+				all = append(all, fmt.Sprintf("table %s, log %s, %d events: shipping has not worked for %s, and is tried again: %s",
+					st.Table, ts.Log, ts.Backlog, ts.Failing.Round(time.Second), ts.LastError))
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"sync"
+	"time"
 
 	"firn/commitlib/catalog"
 	"firn/ingestd/registry"
@@ -15,6 +16,7 @@ type tables struct {
 
 	mu      sync.Mutex // protects all that follows
 	entries map[string]*loaded
+	looks   map[string]chan struct{} // tables that are being looked at; closed when that is done
 	bytes   int64
 	clock   int64 // counts uses
 }
@@ -24,6 +26,53 @@ type loaded struct {
 	known *registry.Table // what Verify made of table; nil: not verified
 	bytes int64
 	used  int64
+	asked time.Time // when the look began that found this state to be the newest
+}
+
+// look is a look at a table under way: the state before, and what it leads to.
+type look struct {
+	before *catalog.Table
+	asked  time.Time // when before was found to be the newest
+	began  time.Time
+	done   func()
+}
+
+// begin returns the state kept for a table if a look that began after since found it to be the newest. Otherwise
+// it begins a look, when the one that another track has under way is done: of all that want to know the same, one asks.
+func (c *tables) begin(ctx context.Context, name string, since time.Time) (*loaded, *look, error) {
+	for {
+		c.mu.Lock()
+		e := c.entries[name]
+		if e != nil && e.asked.After(since) {
+			c.clock++
+			e.used = c.clock
+			c.mu.Unlock()
+			return e, nil, nil
+		}
+		busy, ok := c.looks[name]
+		if !ok {
+			l := &look{began: time.Now()}
+			if e != nil {
+				l.before, l.asked = e.table, e.asked
+			}
+			done := make(chan struct{})
+			c.looks[name] = done
+			l.done = func() {
+				c.mu.Lock()
+				delete(c.looks, name)
+				c.mu.Unlock()
+				close(done)
+			}
+			c.mu.Unlock()
+			return nil, l, nil
+		}
+		c.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
 }
 
 // get returns the state kept for a table; its parts may be nil.
@@ -39,15 +88,16 @@ func (c *tables) get(name string) (*catalog.Table, *registry.Table) {
 	return e.table, e.known
 }
 
-// put keeps a state and drops others as the bound demands; a state larger than the whole bound is not kept.
-func (c *tables) put(name string, ct *catalog.Table, known *registry.Table) {
+// put keeps a state that a look begun at asked found to be the newest, and drops others as the bound demands; a state
+// larger than the whole bound is not kept.
+func (c *tables) put(name string, ct *catalog.Table, known *registry.Table, asked time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old, ok := c.entries[name]; ok {
 		c.bytes -= old.bytes
 	}
 	c.clock++
-	e := &loaded{table: ct, known: known, bytes: heapOf(ct), used: c.clock}
+	e := &loaded{table: ct, known: known, bytes: heapOf(ct), used: c.clock, asked: asked}
 	c.entries[name] = e
 	c.bytes += e.bytes
 	for c.bytes > c.maxBytes && len(c.entries) > 0 {
@@ -72,20 +122,31 @@ func heapOf(ct *catalog.Table) int64 {
 	return n
 }
 
-// state is the state that this turn already loaded, or load's.
+const (
+	// stageOn is how old a state may be that a segment is cut and staged by, so that the segments of a backlog share
+	// one look. It is short, since what is staged for a table that has become another is rejected, which needs an
+	// operator, while a look in time stops the table until it is put right.
+	stageOn = 2 * time.Second
+
+	// refreshUpTo is how old a state may be that is refreshed. On an object store a refresh asks for each version since:
+	// beside busy rivals a fresh load costs less.
+	refreshUpTo = time.Minute
+)
+
+// state is the state that this turn already loaded, or one that will do for cutting and staging.
 func (s *Shipper) state(ctx context.Context, t *track) (*registry.Table, *catalog.Table, error) {
 	if t.known != nil {
 		return t.known, t.loaded, nil
 	}
-	return s.load(ctx, t, false)
+	return s.load(ctx, t, time.Now().Add(-stageOn), false)
 }
 
-// load returns the newest state of t's table, verified to be the one that its events were acked for, and keeps it
-// for this turn. fresh passes by every cache.
-func (s *Shipper) load(ctx context.Context, t *track, fresh bool) (*registry.Table, *catalog.Table, error) {
+// load returns a state of t's table that was the newest after since, verified to be the one that its events were
+// acked for, and keeps it for this turn. fresh passes by every cache.
+func (s *Shipper) load(ctx context.Context, t *track, since time.Time, fresh bool) (*registry.Table, *catalog.Table, error) {
 	name := t.table.Name
 	before, known := s.tables.get(name)
-	ct, err := s.newest(ctx, name, before, fresh)
+	ct, asked, err := s.newest(ctx, name, since, fresh)
 	if err != nil {
 		return nil, nil, outside(err)
 	}
@@ -94,17 +155,50 @@ func (s *Shipper) load(ctx context.Context, t *track, fresh bool) (*registry.Tab
 		if err != nil {
 			known = nil
 		}
-		s.tables.put(name, ct, known)
+		s.tables.put(name, ct, known, asked)
 	}
 	t.known, t.loaded = known, ct
 	return known, ct, err
 }
 
-func (s *Shipper) newest(ctx context.Context, name string, before *catalog.Table, fresh bool) (*catalog.Table, error) {
+// newest returns a state that was the newest after since, and when the look at it began. fresh asks in any case.
+func (s *Shipper) newest(ctx context.Context, name string, since time.Time, fresh bool) (*catalog.Table, time.Time, error) {
 	ctx, cancel := s.call(ctx)
 	defer cancel()
-	if before == nil || fresh {
-		return s.Catalog.Load(ctx, s.Registry.Ident(name))
+	if fresh {
+		since = never
 	}
-	return s.Catalog.Refresh(ctx, before)
+	kept, l, err := s.tables.begin(ctx, name, since)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if kept != nil {
+		return kept.table, kept.asked, nil
+	}
+	defer l.done()
+	s.count.looks.Add(1)
+	var ct *catalog.Table
+	if fresh || l.before == nil || l.began.Sub(l.asked) > refreshUpTo {
+		ct, err = s.Catalog.Load(ctx, s.Registry.Ident(name))
+	} else {
+		ct, err = s.Catalog.Refresh(ctx, l.before)
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	s.tables.seen(name, ct, l.began)
+	return ct, l.began, nil
+}
+
+// seen keeps what a look begun at asked found, before who waits for it looks.
+func (c *tables) seen(name string, ct *catalog.Table, asked time.Time) {
+	c.mu.Lock()
+	e, ok := c.entries[name]
+	if ok && e.table == ct {
+		e.asked = asked
+	}
+	c.mu.Unlock()
+	if !ok || e.table != ct {
+		c.put(name, ct, nil, asked)
+	}
 }

@@ -131,7 +131,7 @@ func (s *Shipper) holding(ctx context.Context, tg Target, wants []want) (int64, 
 			return id, nil
 		}
 	}
-	now, err := s.newest(ctx, tg.Table, kept, false)
+	now, _, err := s.newest(ctx, tg.Table, time.Now(), false)
 	if err != nil {
 		return 0, fmt.Errorf("load table %s: %w", tg.Table, err)
 	}

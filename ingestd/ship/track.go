@@ -16,21 +16,24 @@ type track struct {
 	id    eventlog.Track
 	log   uuid.UUID
 	table eventlog.Table
-	group string // message group of its table
+	group string    // message group of its table
+	since time.Time // when it was taken up
 
 	// Scheduling.
 	due     time.Time
-	place   int  // in the schedule; -1: not in it
-	busy    bool // a turn is under way
-	poked   bool // read the watermark back soon
-	waiting bool // for a stager
-	woken   bool // from waiting, and has not had its turn since
+	place   int       // in the schedule; -1: not in it
+	busy    bool      // a turn is under way
+	poked   time.Time // when a commit was reported, which the watermark is to be read back for; zero: none was
+	waiting bool      // for a stager
+	woken   bool      // from waiting, and has not had its turn since
 	target  eventlog.Seq
 	stop    *Stop // nil: not stopped
 	recheck time.Time
-	fails   int // errors in a row
+	fails   int       // errors in a row
+	failing time.Time // when the first of them came
 	retryAt time.Time
 	lastErr error
+	told    told // what the log holds of the errors in a row
 	view    view // what Status shows; a turn's end writes it
 
 	// When this process first saw events beyond pendingCut: their age by a clock that never goes back.
@@ -50,8 +53,8 @@ type track struct {
 	stalled  int                // time-outs since the watermark moved
 	resendAt time.Time
 	pollAt   time.Time
-	pollWait time.Duration
-	maxRows  eventlog.Seq // of a segment, after one was too large for a request; 0: no bound
+	pollWait time.Duration // after pollAt; 0: no look since the last sending or commit
+	maxRows  eventlog.Seq  // of a segment, after one was too large for a request; 0: no bound
 }
 
 // segment is a cut as the window sees it; the log keeps the request's body.
@@ -118,7 +121,7 @@ func (s *Shipper) dueLocked(t *track, now time.Time) time.Time {
 	due := never
 	if t.inFlight() > 0 {
 		due = earlier(t.pollAt, t.resendAt)
-		if t.poked {
+		if !t.poked.IsZero() {
 			due = now
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"firn/commitlib/objstore"
 	"firn/ingestd/eventlog"
 )
 
@@ -13,7 +14,7 @@ import (
 func (s *Shipper) turn(ctx context.Context, t *track) {
 	s.mu.Lock()
 	poked := t.poked
-	t.poked = false
+	t.poked = time.Time{}
 	s.mu.Unlock()
 
 	err := stopped(s.advance(ctx, t, poked))
@@ -49,10 +50,13 @@ func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, now tim
 	var stop *Stop
 	switch {
 	case err == nil:
-		if t.stop != nil {
+		switch {
+		case t.stop != nil:
 			s.cfg.Logger.Info("shipping goes on", "table", t.table.Name, "log", t.log, "was", t.stop.Reason)
+		case t.told != untold:
+			s.cfg.Logger.Info("shipping goes on", "table", t.table.Name, "log", t.log, "was", t.lastErr.Error())
 		}
-		t.stop, t.fails, t.retryAt, t.lastErr = nil, 0, time.Time{}, nil
+		t.stop, t.fails, t.retryAt, t.lastErr, t.told = nil, 0, time.Time{}, nil, untold
 		s.reach.ok()
 	case ctx.Err() != nil: // we are being stopped: no fault of the table's
 		t.retryAt = now
@@ -70,19 +74,47 @@ func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, now tim
 		t.read = false
 		s.reach.ok() // the store and the catalog answered
 	default:
-		t.fails++
+		if t.fails++; t.fails == 1 {
+			t.failing = now
+		}
 		t.lastErr = err
 		t.retryAt = now.Add(wait)
 		s.count.errors.Add(1)
-		s.reach.failed(err, now)
+		s.reach.failed(t.table.Name, err, now)
 		if t.stop != nil {
 			t.recheck = t.retryAt
 		}
-		if t.fails&(t.fails-1) == 0 { // the 1st, 2nd, 4th, 8th … in a row
-			s.cfg.Logger.Warn("shipping a table did not work; it is tried again", "table", t.table.Name, "log", t.log,
-				"in_a_row", t.fails, "again_in", wait, "error", err)
-		}
+		s.tellLocked(t, err)
 	}
+}
+
+// told says what the log holds about errors in a row.
+type told int
+
+const (
+	untold  told = iota
+	warned       // they may pass
+	alarmed      // somebody must act
+)
+
+// tellLocked logs a run of errors once: a table's own, and where nothing works for any table the first that meets it. A
+// second time it is logged only when it turns out to need somebody who acts. /watermark, /health/ready and the metrics
+// say how it stands at any time.
+func (s *Shipper) tellLocked(t *track, err error) {
+	now, log := warned, s.cfg.Logger.Warn
+	if errors.Is(err, objstore.ErrFatal) {
+		now, log = alarmed, s.cfg.Logger.Error
+	}
+	everybodys := errors.As(err, new(outsideError))
+	if t.told >= now || everybodys && s.reach.told >= now {
+		return
+	}
+	t.told = now
+	if everybodys {
+		s.reach.told = now
+	}
+	log("shipping a table does not work; its events wait in the log, and it is tried again", "table", t.table.Name, "log", t.log,
+		"uncommitted_events", t.info.High-t.info.Committed, "error", err)
 }
 
 // broken reports whether the log is unusable, and ends Run then.
@@ -99,16 +131,24 @@ func (s *Shipper) broken(err error) bool {
 
 // advance does what is due for t: read back, send again, and send or cut and stage what the window has room for. The
 // first thing after a start is a read-back: what the cuts found in the log are worth, only the table says.
-func (s *Shipper) advance(ctx context.Context, t *track, poked bool) error {
+func (s *Shipper) advance(ctx context.Context, t *track, reported time.Time) error {
 	if known, err := s.look(t); err != nil || !known {
 		return err
 	}
-	now := time.Now()
+	now, poked := time.Now(), !reported.IsZero()
 	timedOut := t.inFlight() > 0 && !now.Before(t.resendAt)
 	if !t.read || timedOut || t.inFlight() > 0 && (poked || !now.Before(t.pollAt)) {
 		first := !t.read
+		// What another track of the table has seen since this became due will do.
+		since := t.pollAt.Add(-1)
+		switch {
+		case first:
+			since = t.since.Add(-1)
+		case poked:
+			since = reported
+		}
 		// What a refresh of a cached state may not show: that the table is gone, or was made anew.
-		moved, err := s.readBack(ctx, t, timedOut || t.stop != nil)
+		moved, err := s.readBack(ctx, t, since, timedOut || t.stop != nil)
 		if err != nil {
 			return err
 		}

@@ -151,6 +151,7 @@ func (d *daemon) wire() (err error) {
 
 	rc := registry.DefaultConfig()
 	rc.Namespace = d.cfg.Namespace
+	rc.Root = d.lake.Store.Root()
 	rc.AutoCreate = d.cfg.AutoCreate
 	rc.Defaults.CutInterval = registry.Duration(d.cfg.CutInterval)
 	rc.Defaults.HotRetention = registry.Duration(d.cfg.HotRetention)

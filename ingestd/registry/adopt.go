@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 	"time"
 
 	"firn/commitlib"
@@ -47,6 +48,7 @@ func (r *Registry) adopt(ctx context.Context, name string, w want) (*Table, erro
 	if err != nil {
 		return nil, r.catalogError(name, err)
 	}
+	r.logBack(name)
 	return r.publish(name, ct, w)
 }
 
@@ -88,6 +90,9 @@ func (r *Registry) publish(name string, ct *catalog.Table, w want) (*Table, erro
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	old, known := r.Get(name)
+	if !known && r.cfg.Root != "" && !strings.HasPrefix(t.Location, r.cfg.Root+"/") {
+		return nil, rejected(name, fmt.Errorf("it lies at %s, outside the warehouse %s that data files go to: start ingestd with the warehouse that holds it, or use another name", t.Location, r.cfg.Root))
+	}
 	if known && old.UUID != t.UUID && !w.anew { // one that a Put adopted meanwhile must not give way to an earlier look
 		return nil, fmt.Errorf("%w: %s has UUID %s here, and %s was loaded", ErrReplaced, name, old.UUID, t.UUID)
 	}
@@ -140,26 +145,43 @@ func (r *Registry) catalogError(name string, err error) error {
 	case errors.Is(err, ErrTooManyTables), errors.Is(err, ErrUnknownTable):
 		return err
 	case errors.Is(err, catalog.ErrRejected):
+		r.logBack(name)
 		return rejected(name, err)
 	case errors.Is(err, catalog.ErrNoTable):
+		r.logBack(name)
 		return fmt.Errorf("%w: %s is not in the catalog any more; PUT /tables/%s makes it anew", ErrUnknownTable, name, name)
 	}
 	r.logAway(name, err)
 	return fmt.Errorf("%w: load or create table %s: %w", ErrUnavailable, name, err)
 }
 
-// awayEvery is how often it is logged that the catalog cannot be reached, however many tables are asked for meanwhile.
-const awayEvery = 10 * time.Second
+// awayEvery is how often it is logged that the catalog does not answer, however many tables are asked for meanwhile and
+// however often: one line tells of an outage, and another after an hour only because nobody may ask for the table of the
+// first one any more.
+const awayEvery = time.Hour
 
 func (r *Registry) logAway(name string, err error) {
 	r.mu.Lock()
 	now := r.cfg.Now()
-	due := now.Sub(r.awayAt) >= awayEvery
+	due := r.away == "" || now.Sub(r.awayAt) >= awayEvery
 	if due {
-		r.awayAt = now
+		r.away, r.awayAt = name, now
 	}
 	r.mu.Unlock()
 	if due {
-		r.cfg.Logger.Warn("catalog cannot be reached; requests for tables that are not known yet get 503", "table", name, "error", err.Error())
+		r.cfg.Logger.Error("catalog does not answer; requests for tables that are not known yet get 503", "table", name, "error", err.Error())
+	}
+}
+
+// logBack says that the catalog answers again for the table that logAway named.
+func (r *Registry) logBack(name string) {
+	r.mu.Lock()
+	back := r.away == name && name != ""
+	if back {
+		r.away = ""
+	}
+	r.mu.Unlock()
+	if back {
+		r.cfg.Logger.Info("catalog answers again", "table", name)
 	}
 }

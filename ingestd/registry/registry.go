@@ -37,6 +37,7 @@ type Meta interface {
 // Config bounds a Registry. Start from DefaultConfig.
 type Config struct {
 	Namespace  string
+	Root       string   // of the store that data files go to: a table elsewhere is refused; empty: none is
 	AutoCreate bool     // the first event of an unknown table makes it
 	Defaults   Settings // of tables that no Put described
 
@@ -87,10 +88,11 @@ type Registry struct {
 
 	tables atomic.Pointer[map[string]*Table] // replaced whole under writing, never changed in place
 
-	mu       sync.Mutex            // protects the three that follow
+	mu       sync.Mutex            // protects the four that follow
 	lookups  map[lookupKey]*lookup // under way
 	refusals map[lookupKey]refusal // recent answers that were errors
-	awayAt   time.Time             // when it was last logged that the catalog cannot be reached
+	away     string                // the table of which it was logged that the catalog does not answer; empty: it does
+	awayAt   time.Time             // when that was
 	writing  sync.Mutex            // one change of a record, and of tables, at a time; held over PutMeta
 }
 
@@ -256,6 +258,7 @@ func (r *Registry) Reload(ctx context.Context, name string) (*Table, error) {
 	if err != nil {
 		return nil, r.catalogError(name, err)
 	}
+	r.logBack(name)
 	return r.publish(name, ct, want{anew: true})
 }
 

@@ -277,8 +277,37 @@ func TestCatalogDownIsLogged(t *testing.T) {
 		}
 	}
 	f(1)
+	now = now.Add(10 * time.Minute)
+	f(1)
 	now = now.Add(awayEvery)
 	f(2)
+	r.cat.fault = nil
+	now = now.Add(time.Minute)
+	for i := range 5 {
+		if _, err := reg.Ensure(t.Context(), fmt.Sprintf("t%d", i)); err != nil {
+			t.Errorf("got %v", err)
+		}
+	}
+	if got := strings.Count(log.String(), "answers again"); got != 1 {
+		t.Errorf("its return is told %d times", got)
+	}
+	r.cat.fault = func(string) error { return errors.New("unplugged") }
+	if _, err := reg.Ensure(t.Context(), "t9"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if got := strings.Count(log.String(), "unplugged"); got != 3 {
+		t.Errorf("a second outage: %d lines, want 3", got)
+	}
+}
+
+// A table that somebody made in another bucket could not be shipped to: its first event is refused, not acked.
+func TestTableOutsideTheWarehouse(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Root = "s3://elsewhere/lake"
+	var reject *RejectedError
+	if _, err := r.open().Ensure(t.Context(), "clicks"); !errors.As(err, &reject) || !strings.Contains(err.Error(), "outside the warehouse s3://elsewhere/lake") {
+		t.Errorf("got %v", err)
+	}
 }
 
 // The catalog is down: waiting is bounded, a producer that retries does not reach it each

@@ -19,14 +19,12 @@ const warmKey = "_firn/conditional-writes"
 const warmNamespace = "default"
 
 // warm does ahead what the first commit would wait for: it opens two connections to the store, since a commit writes a
-// manifest and a list side by side, and one to the catalog, and parses the schemas of tables by hour and by day. It runs
-// beside the first batch, which takes what is ready and waits for nothing. What it is refused, each batch will be: that
-// is logged there.
+// manifest and a list side by side, and one to the catalog, and parses the schema of tables that say nothing about their
+// partitions. It runs beside the first batch, which takes what is ready and waits for nothing. What it is refused, each
+// batch will be: that is logged there.
 func (svc *service) warm(ctx context.Context) {
-	for _, unit := range []string{iceberg.PartitionHour, iceberg.PartitionDay} {
-		if spec, err := iceberg.EventSpec([]string{unit}); err == nil {
-			_, _ = manifest.Write(iceberg.EventSchema(iceberg.String), spec, nil)
-		}
+	if spec, err := iceberg.EventSpec(nil); err == nil {
+		_, _ = manifest.Write(iceberg.EventSchema(iceberg.String), spec, nil)
 	}
 	if !svc.settings.OnS3() {
 		return

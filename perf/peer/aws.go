@@ -26,6 +26,7 @@ var ministack = shared{program: func(t testing.TB) program {
 			return []string{
 				"GATEWAY_PORT=" + strconv.Itoa(port), "BIND_HOST=127.0.0.1", "MINISTACK_HOST=127.0.0.1", "LAMBDA_EXECUTOR=local",
 				"MINISTACK_REGION=" + Region, "TMPDIR=" + dir, "STATE_DIR=" + dir + "/state", "S3_DATA_DIR=" + dir + "/s3", "LOG_LEVEL=WARNING",
+				"AWS_SECRET_ACCESS_KEY=" + SecretKey, // what it gives to functions as their role's
 			}
 		},
 		ready: func(ctx context.Context, base string) error {
@@ -113,6 +114,22 @@ func (a *AWSServer) Call(service, target string, in, out any) error {
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("decode %s's answer: %w", target, err)
+	}
+	return nil
+}
+
+// CallREST is Call for a service whose interface is paths and methods, as Lambda's is.
+func (a *AWSServer) CallREST(service, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode %s %s: %w", method, path, err)
+	}
+	text, err := call(context.Background(), a.Endpoint, service, method, path, http.Header{"Content-Type": {"application/json"}}, body)
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("decode the answer to %s %s: %w", method, path, err)
 	}
 	return nil
 }

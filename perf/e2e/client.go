@@ -45,8 +45,9 @@ type Ack struct {
 
 // StatusError is an answer that is no success.
 type StatusError struct {
-	Status int
-	Body   string
+	Status     int
+	RetryAfter string
+	Body       string
 }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Body) }
@@ -91,7 +92,7 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 		return fmt.Errorf("read answer: %w", err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return &StatusError{resp.StatusCode, string(text)}
+		return &StatusError{resp.StatusCode, resp.Header.Get("Retry-After"), string(text)}
 	}
 	if out == nil {
 		return nil

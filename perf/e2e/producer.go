@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -78,11 +79,12 @@ func (p *Producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.R
 func (p *Producers) payload(r *rand.Rand, producer, n int) []byte {
 	b := fmt.Appendf(nil, `{"producer":%d,"n":%d`, producer, n)
 	if p.Pad > 0 {
-		pad := make([]byte, (p.Pad+1)/2)
+		pad := make([]byte, p.Pad)
 		for i := range pad {
 			pad[i] = byte(r.Uint32())
 		}
-		b = fmt.Appendf(b, `,"pad":"%x"`, pad)
+		b = append(b, `,"pad":"`...)
+		b = append(base64.StdEncoding.AppendEncode(b, pad), '"')
 	}
 	return append(b, '}')
 }
@@ -105,6 +107,9 @@ func (p *Producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 	case errors.As(err, &status):
 		if status.Status != http.StatusServiceUnavailable && status.Status != http.StatusTooManyRequests && status.Status != http.StatusInsufficientStorage {
 			t.Errorf("a good request was answered with %v", err)
+		}
+		if status.RetryAfter == "" {
+			t.Errorf("no Retry-After with %v", err)
 		}
 		for _, s := range batch {
 			s.fate = refused

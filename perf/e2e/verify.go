@@ -8,9 +8,15 @@ import (
 )
 
 // Verify reads the tables with an engine and judges what they hold.
-func (l *Ledger) Verify(t *testing.T, engine string, w Warehouse, tables ...string) {
+func (l *Ledger) Verify(t testing.TB, engine string, w Warehouse, tables ...string) {
 	t.Helper()
-	wrong, summary := l.judge(tables, func(table string, fn func(Row)) { w.Read(t, engine, table, fn) })
+	l.VerifyRows(t, engine, func(table string, fn func(Row)) { w.Read(t, engine, table, fn) }, tables...)
+}
+
+// VerifyRows judges the rows that read gives.
+func (l *Ledger) VerifyRows(t testing.TB, engine string, read func(table string, fn func(Row)), tables ...string) {
+	t.Helper()
+	wrong, summary := l.judge(tables, read)
 	for i, w := range wrong {
 		if i == 20 {
 			t.Errorf("%s: %d differences in all", engine, len(wrong))

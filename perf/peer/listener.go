@@ -9,9 +9,10 @@ import (
 type trackingListener struct {
 	net.Listener
 
-	mu    sync.Mutex // conns, down
-	conns map[net.Conn]bool
-	down  bool
+	mu     sync.Mutex // conns, down, turned
+	conns  map[net.Conn]bool
+	down   bool
+	turned int
 }
 
 // Accept returns the next connection. While the listener is down each is reset as soon as it is there: closing the
@@ -24,6 +25,7 @@ func (l *trackingListener) Accept() (net.Conn, error) {
 		}
 		l.mu.Lock()
 		if l.down {
+			l.turned++
 			l.mu.Unlock()
 			resetConn(inner)
 			continue
@@ -48,6 +50,13 @@ func (l *trackingListener) setDown(down bool) {
 	for _, c := range open {
 		resetConn(c)
 	}
+}
+
+// turnedAway is how many connections were reset at once.
+func (l *trackingListener) turnedAway() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.turned
 }
 
 // trackedConn leaves its listener's list when it closes.

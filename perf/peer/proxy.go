@@ -115,6 +115,9 @@ func (p *FaultProxy) Down() { p.listener.setDown(true) }
 // Up lets connections in again.
 func (p *FaultProxy) Up() { p.listener.setDown(false) }
 
+// TurnedAway is how many connections came while the proxy was down.
+func (p *FaultProxy) TurnedAway() int { return p.listener.turnedAway() }
+
 // ServeHTTP passes one request on.
 func (p *FaultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in := &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header, Operation: operation(r)}

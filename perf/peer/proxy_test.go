@@ -156,6 +156,9 @@ func TestProxyDownAndUp(t *testing.T) {
 		}
 	}
 	p.Up()
+	if n := p.TurnedAway(); n < 3 {
+		t.Errorf("%d connections were turned away, want 3 at least", n)
+	}
 	if err := get(); err != nil {
 		t.Errorf("after it came back: %v", err)
 	}

@@ -22,6 +22,9 @@ const (
 	functionTime = 30 * time.Second
 	// strikeWithin is when after an invocation began its function is killed: a commit takes tens of milliseconds here.
 	strikeWithin = 150 * time.Millisecond
+	// astray is the share of messages, and of batches, that are out of order. Each behind a missing one is dropped, and its sender
+	// sends again after half a minute: with too many of them that is all there is to see.
+	astray = 0.15
 	// quietTime bounds the wait for all that is held to be delivered.
 	quietTime = 2 * time.Minute
 )
@@ -31,7 +34,7 @@ const (
 type manner struct {
 	functions int           // at the same time
 	copies    int           // a message is delivered 1 to so many times, besides what a function wants again
-	delay     time.Duration // a copy waits at most so long, half of them less than a 16th of it
+	delay     time.Duration // a copy waits at most so long: the first of most messages not at all, half of the others less than a 16th of it
 	strike    float64       // share of invocations in whose midst the function is killed
 	seed      uint64
 }
@@ -50,7 +53,7 @@ type delivery struct {
 
 	mu     sync.Mutex // what follows
 	rng    *rand.Rand
-	held   []held          // without delay: in the queue's order
+	held   []heldCopy      // without delay: in the queue's order
 	taken  int             // messages, to know that order
 	groups map[string]bool // without delay: those of invocations under way
 	busy   int             // invocations under way
@@ -58,8 +61,8 @@ type delivery struct {
 	count  deliveryCount
 }
 
-// held is one copy of a message on its way.
-type held struct {
+// heldCopy is one copy of a message on its way.
+type heldCopy struct {
 	message
 	due   time.Time
 	order int
@@ -114,24 +117,28 @@ func (d *delivery) take(ctx context.Context) {
 		d.count.Messages += len(msgs)
 		for _, m := range msgs {
 			d.taken++
-			for range 1 + d.rng.IntN(d.copies) {
-				d.hold(held{message: m, order: d.taken})
+			for i := range 1 + d.rng.IntN(d.copies) {
+				h := heldCopy{message: m, order: d.taken}
+				if i > 0 || d.rng.Float64() < astray {
+					h.due = d.later()
+				}
+				d.hold(h)
 			}
 		}
 		d.mu.Unlock()
 	}
 }
 
-// hold keeps a copy for some time. The caller has the mutex.
-func (d *delivery) hold(h held) {
-	if d.delay == 0 {
-		i, _ := slices.BinarySearchFunc(d.held, h, func(a, b held) int { return a.order - b.order })
-		d.held = slices.Insert(d.held, i, h)
-		return
-	}
+// hold keeps a copy until it is due. The caller has the mutex.
+func (d *delivery) hold(h heldCopy) {
+	i, _ := slices.BinarySearchFunc(d.held, h, func(a, b heldCopy) int { return a.order - b.order })
+	d.held = slices.Insert(d.held, i, h)
+}
+
+// later is when a copy that is to come late is due. The caller has the mutex.
+func (d *delivery) later() time.Time {
 	u := d.rng.Float64()
-	h.due = time.Now().Add(time.Duration(u * u * u * u * float64(d.delay)))
-	d.held = append(d.held, h)
+	return time.Now().Add(time.Duration(u * u * u * u * float64(d.delay)))
 }
 
 // serve is one execution environment after the other.
@@ -181,17 +188,19 @@ func (d *delivery) serve(ctx context.Context, log string) {
 }
 
 // batch picks up to ten copies and says when to kill the function that gets them; 0: not at all.
-func (d *delivery) batch() (batch []held, strike time.Duration) {
+func (d *delivery) batch() (batch []heldCopy, strike time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if d.delay > 0 {
-		d.rng.Shuffle(len(d.held), func(i, j int) { d.held[i], d.held[j] = d.held[j], d.held[i] })
+	held := d.held
+	if d.delay > 0 && d.rng.Float64() < astray {
+		held = slices.Clone(held)
+		d.rng.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
 	}
-	kept := d.held[:0]
+	var kept []heldCopy
 	n := 1 + d.rng.IntN(10)
 	blocked := maps.Clone(d.groups)
-	for _, h := range d.held {
+	for _, h := range held {
 		switch {
 		case len(batch) == n || h.due.After(now) || blocked[h.group()]:
 		case index(batch, h.MessageId) >= 0: // SQS does not hand out one message twice in a batch
@@ -204,6 +213,7 @@ func (d *delivery) batch() (batch []held, strike time.Duration) {
 		}
 		kept = append(kept, h)
 	}
+	slices.SortFunc(kept, func(a, b heldCopy) int { return a.order - b.order })
 	d.held = kept
 	if len(batch) == 0 {
 		return nil, 0
@@ -221,7 +231,7 @@ func (d *delivery) batch() (batch []held, strike time.Duration) {
 }
 
 // settle holds again what was not handled well. It returns what no function may answer.
-func (d *delivery) settle(batch []held, answer runtimeapi.Answer, err error, struck bool) error {
+func (d *delivery) settle(batch []heldCopy, answer runtimeapi.Answer, err error, struck bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.busy--
@@ -265,7 +275,7 @@ func (d *delivery) again(msgs []message) {
 	defer d.mu.Unlock()
 	for _, m := range msgs {
 		d.taken++
-		d.hold(held{message: m, order: d.taken})
+		d.hold(heldCopy{message: m, order: d.taken})
 	}
 }
 
@@ -303,6 +313,6 @@ func (d *delivery) counts() deliveryCount {
 func (m message) group() string { return m.Attributes["MessageGroupId"] }
 
 // index is a message's place in a batch, or -1.
-func index(batch []held, id string) int {
-	return slices.IndexFunc(batch, func(h held) bool { return h.MessageId == id })
+func index(batch []heldCopy, id string) int {
+	return slices.IndexFunc(batch, func(h heldCopy) bool { return h.MessageId == id })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,12 @@ import (
 	"firn/perf/e2e"
 )
 
-// hangTime bounds how long requests may go on after their daemon's death.
-const hangTime = time.Minute
+const (
+	// hangTime bounds how long requests may go on after their daemon's death.
+	hangTime = time.Minute
+	// drainTime bounds a drain: the first request in flight is sent again after 30 s, and then after a minute.
+	drainTime = 3 * time.Minute
+)
 
 // node is one ingestd with its data directory and its producers, across its runs.
 type node struct {
@@ -29,7 +34,8 @@ type node struct {
 
 	daemon *e2e.Daemon
 	phases *e2e.PhaseFile
-	runs   int
+	runs   int                // of the daemon
+	loads  int                // of the producers
 	end    context.CancelFunc // of the producers' run
 	ended  chan struct{}
 }
@@ -57,12 +63,18 @@ func (n *node) start() {
 	o.Env = append(append([]string{}, o.Env...), "FIRN_PHASE_FILE="+file)
 	n.daemon = e2e.Start(n.t, o)
 	n.phases = e2e.MapPhases(n.t, file)
+	n.load()
+}
+
+// load starts the producers, until rest.
+func (n *node) load() {
+	n.loads++
 	ctx, cancel := context.WithCancel(context.Background())
 	n.end, n.ended = cancel, make(chan struct{})
 	go func(url string, seed uint64, ended chan struct{}) {
 		defer close(ended)
 		n.producers.Run(ctx, n.t, url, seed)
-	}(n.daemon.URL, n.seed+uint64(n.runs), n.ended)
+	}(n.daemon.URL, n.seed+uint64(n.loads), n.ended)
 }
 
 // kill kills the daemon by SIGKILL in the midst of a phase, if that comes soon, and returns the phases that it died in.
@@ -93,10 +105,20 @@ func (n *node) rest() {
 	}
 }
 
-// drain commits all that the node has acked, and leaves no daemon.
-func (n *node) drain(atMost time.Duration) {
-	n.t.Helper()
-	e2e.Drain(n.t, n.options(), atMost)
+// drain commits all that the nodes have acked, and leaves no daemon.
+func drain(t testing.TB, nodes []*node) {
+	t.Helper()
+	var draining []*e2e.Daemon
+	for _, n := range nodes {
+		o := n.options()
+		o.Flags = append(slices.Clone(o.Flags), "-drain")
+		draining = append(draining, e2e.Launch(t, o))
+	}
+	for i, d := range draining {
+		if err := d.Wait(drainTime); err != nil {
+			t.Fatalf("drain %s: %v\n%s", nodes[i].name, err, d.Log(4000))
+		}
+	}
 }
 
 // backlog is how many events of the tables the node has acked that are not known to be committed.

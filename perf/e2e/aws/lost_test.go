@@ -14,24 +14,31 @@ import (
 // A swap that was applied, and whose answer is lost: nothing is committed twice, and nothing is deleted.
 func TestLostAnswerToASwap(t *testing.T) {
 	tier.Need(t, tier.CI)
-	t.Parallel()
-	seed := e2e.Seed(t)
-	p := newPipeline(t, objectStore)
-	lost := p.loseAnswers(seed)
-	p.deliver(manner{functions: 2, copies: 2, seed: seed})
+	f := func(name string, kind func(testing.TB, *pipeline) catalogKind) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seed := e2e.Seed(t)
+			p := newPipeline(t, kind)
+			lost := p.loseAnswers(seed)
+			p.deliver(manner{functions: 2, copies: 2, seed: seed})
 
-	tables := []string{"clicks"}
-	ledger := e2e.NewLedger()
-	n := p.newNode(ledger, 1, 4, seed, tables, "-cut-interval", "300ms")
-	n.producers.Pause = 40 * time.Millisecond
-	n.start()
-	await(t, "answers to swaps are lost", time.Minute, func() bool { return lost() >= tier.Pick(0, 10, 100) })
-	p.settle(ledger, []*node{n}, tables)
-	t.Logf("%d answers to swaps were lost", lost())
+			tables := []string{"clicks"}
+			ledger := e2e.NewLedger()
+			n := p.newNode(ledger, 1, 4, seed, tables, "-cut-interval", "300ms")
+			n.producers.Pause = 40 * time.Millisecond
+			n.start()
+			await(t, "answers to swaps are lost", 2*time.Minute, func() bool { return lost() >= tier.Pick(0, 8, 100) })
+			p.settle(ledger, []*node{n}, tables)
+			t.Logf("%d answers to swaps were lost", lost())
+		})
+	}
+	f("objectstore", objectStore)
+	f("glue", glue)
+	f("rest", rest)
 }
 
-// loseAnswers has every second swap applied without its answer reaching who asked: by a reset, by half an answer, by a
-// 500, or by none within the patience of whoever waits. It returns how many there were so far.
+// loseAnswers has half of the swaps applied without the true answer reaching who asked: the connection is reset, or closed
+// in its midst, or there is a 500 or a 503 in its place. It returns how many there were so far.
 func (p *pipeline) loseAnswers(seed uint64) (lost func() int) {
 	var mu sync.Mutex
 	r := rand.New(rand.NewPCG(seed, 11))

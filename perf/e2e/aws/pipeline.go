@@ -1,7 +1,6 @@
 package aws
 
 import (
-	"strings"
 	"testing"
 
 	"firn/perf/e2e"
@@ -20,6 +19,7 @@ type pipeline struct {
 
 	catalog  catalogKind
 	delivery *delivery
+	foreign  map[string]*foreign // other clients' work, by table
 }
 
 // newPipeline starts what a catalog of the kind needs. Messages wait in the queue until deliver is called.
@@ -32,12 +32,12 @@ func newPipeline(t testing.TB, kind func(testing.TB, *pipeline) catalogKind) *pi
 	return p
 }
 
-// root is where the tables lie.
+// root is where the tables lie, unless the catalog puts them elsewhere.
 func (p *pipeline) root() string { return p.s3.Root() + "/lake" }
 
 // env is what daemons and functions have in common.
 func (p *pipeline) env() []string {
-	return append(append(p.s3.At(p.toS3).Env(), "FIRN_WAREHOUSE="+p.root()), p.catalog.env...)
+	return append(p.s3.At(p.toS3).Env(), p.catalog.env...)
 }
 
 // daemonEnv is the environment of an ingestd of this pipeline.
@@ -55,23 +55,4 @@ func (p *pipeline) deliver(how manner) {
 	p.t.Helper()
 	p.delivery = &delivery{manner: how, t: p.t, sqs: p.sqs, queue: p.queue, binary: e2e.Bootstrap(p.t), env: p.functionEnv()}
 	p.delivery.start()
-}
-
-// catalogKind says how daemons and functions find the tables' catalog, how readers do, and which requests are swaps.
-type catalogKind struct {
-	env    []string
-	reader e2e.Warehouse
-	proxy  *peer.FaultProxy // the one that swaps pass
-	swap   func(r *peer.Request) bool
-}
-
-// objectStore is the catalog that is the warehouse itself.
-func objectStore(_ testing.TB, p *pipeline) catalogKind {
-	return catalogKind{
-		reader: e2e.Bucket(p.root(), p.s3.Env()),
-		proxy:  p.toS3,
-		swap: func(r *peer.Request) bool {
-			return r.Operation == "PutObject" && strings.HasSuffix(r.Path, ".metadata.json")
-		},
-	}
 }

@@ -26,7 +26,7 @@ func receive(sqs *peer.AWSServer, queue string) ([]message, error) {
 }
 
 // event is what Lambda's event source for SQS invokes a function with.
-func event(batch []held) []byte {
+func event(batch []heldCopy) []byte {
 	type record struct {
 		MessageID         string            `json:"messageId"`
 		ReceiptHandle     string            `json:"receiptHandle"`

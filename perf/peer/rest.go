@@ -45,8 +45,10 @@ func (r *RESTServer) At(p *FaultProxy) *RESTServer {
 }
 
 // Base is the server's address without the catalog's path: what a proxy is put in front of.
-func (r *RESTServer) Base() string { return r.URI[:strings.LastIndexByte(r.URI, '/')] }
-
+func (r *RESTServer) Base() string {
+	host := strings.TrimPrefix(r.URI, "http://")
+	return "http://" + host[:strings.IndexByte(host, '/')]
+}
 func restProgram(t testing.TB) program {
 	t.Helper()
 	java, err := exec.LookPath("java")

@@ -22,12 +22,13 @@ func (c *Catalog) Create(ctx context.Context, id catalog.Ident, spec catalog.Spe
 }
 
 // tableRequest is the specification's CreateTableRequest. It has no member for the format version: a property of a
-// name that is never stored stands for it.
+// name that is never stored stands for it. Nessie demands stage-create, which the specification leaves to the client.
 type tableRequest struct {
 	Name       string                `json:"name"`
 	Location   string                `json:"location,omitempty"`
 	Schema     *iceberg.Schema       `json:"schema"`
 	Spec       iceberg.PartitionSpec `json:"partition-spec"`
+	Stage      bool                  `json:"stage-create"`
 	Properties map[string]string     `json:"properties"`
 }
 

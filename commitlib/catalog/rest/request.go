@@ -45,7 +45,7 @@ var errTooLarge = errors.New("the catalog's answer is too large")
 func (c *Catalog) send(ctx context.Context, req request) (*answer, error) {
 	s, err := c.serviceOf(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	return c.sendTo(ctx, s, req)
 }

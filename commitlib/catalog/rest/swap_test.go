@@ -113,7 +113,7 @@ func TestCreateRequest(t *testing.T) {
 	sameJSON(t, "namespace", s.asked("POST /v1/namespaces")[0].body, `{"namespace":["lake"],"properties":{}}`)
 	sameJSON(t, "table", s.asked("POST " + tables)[0].body, `{"name":"clicks","location":"s3://lake/events/lake/clicks",
 		"schema":`+string(must(iceberg.EventSchema(iceberg.String).MarshalJSON()))+`,
-		"partition-spec":{"spec-id":0,"fields":[]},"properties":{"format-version":"2"}}`)
+		"partition-spec":{"spec-id":0,"fields":[]},"stage-create":false,"properties":{"format-version":"2"}}`)
 
 	s.on("POST "+tables, answer(409, model(409, "AlreadyExistsException", "Table already exists")))
 	_, err = c.Create(t.Context(), clicks, catalog.Spec{Schema: iceberg.EventSchema(iceberg.String)})

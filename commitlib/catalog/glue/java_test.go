@@ -16,6 +16,7 @@ import (
 	"firn/commitlib/catalog"
 	"firn/commitlib/iceberg"
 	"firn/perf/peer"
+	"firn/perf/spawn"
 )
 
 // java is a process of Iceberg's own Glue catalog, a user of the same account and warehouse. It ends with its input.
@@ -47,7 +48,7 @@ func startJava(t *testing.T, env ...string) *java {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := spawn.Start(cmd); err != nil {
 		t.Fatalf("start Java, which `make peers` wants: %v", err)
 	}
 	t.Cleanup(func() {

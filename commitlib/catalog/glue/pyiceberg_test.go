@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"firn/perf/peer"
+	"firn/perf/spawn"
 )
 
 // python is the interpreter that has PyIceberg and boto3.
@@ -27,10 +28,10 @@ func python(t *testing.T) string {
 
 // theirs is a process of PyIceberg's, a user of the same Glue account and warehouse. It ends with its standard input.
 type theirs struct {
-	t       *testing.T
-	in      io.WriteCloser
-	out     *bufio.Scanner
-	started *exec.Cmd
+	t      *testing.T
+	in     io.WriteCloser
+	out    *bufio.Scanner
+	answer chan []byte // to the step under way
 }
 
 func startTheirs(t *testing.T, env ...string) *theirs {
@@ -46,10 +47,10 @@ func startTheirs(t *testing.T, env ...string) *theirs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := spawn.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
-	p := &theirs{t: t, in: in, out: bufio.NewScanner(out), started: cmd}
+	p := &theirs{t: t, in: in, out: bufio.NewScanner(out)}
 	p.out.Buffer(nil, 64<<20)
 	t.Cleanup(func() {
 		in.Close()
@@ -70,7 +71,7 @@ func (p *theirs) do(s step, out any) {
 	p.end(out)
 }
 
-// begin starts a step; end waits for it.
+// begin starts a step; answered says whether it has ended, and end waits for that.
 func (p *theirs) begin(s step) {
 	p.t.Helper()
 	line, err := json.Marshal(s)
@@ -80,15 +81,25 @@ func (p *theirs) begin(s step) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.answer = make(chan []byte, 1)
+	go func() {
+		if p.out.Scan() {
+			p.answer <- p.out.Bytes()
+		}
+		close(p.answer)
+	}()
 }
+
+func (p *theirs) answered() bool { return len(p.answer) > 0 }
 
 func (p *theirs) end(out any) {
 	p.t.Helper()
-	if !p.out.Scan() {
-		p.t.Fatalf("PyIceberg's process ended: %v", p.out.Err())
+	line, ok := <-p.answer
+	if !ok {
+		p.t.Fatal("PyIceberg's process ended; it says above why")
 	}
 	if out != nil {
-		if err := json.Unmarshal(p.out.Bytes(), out); err != nil {
+		if err := json.Unmarshal(line, out); err != nil {
 			p.t.Fatal(err)
 		}
 	}

@@ -54,20 +54,30 @@ def rows(log, first, last, schema):
     return pa.Table.from_pydict({f.name: columns.get(f.name, [None] * n) for f in schema}, schema=schema)
 
 
+def until_in(change):
+    """Tries a change anew for as long as rivals come first, and counts them."""
+    conflicts = 0
+    while True:
+        try:
+            change()
+            return {"conflicts": conflicts}
+        except CommitFailedException:
+            conflicts += 1
+            time.sleep(0.01)
+
+
 def append(table, log, first, last, commits=1):
-    """Appends the rows in so many commits, each tried until it is in."""
+    """Appends the rows in so many commits."""
     conflicts = 0
     for i in range(commits):
         lo = first + (last - first + 1) * i // commits
         hi = first + (last - first + 1) * (i + 1) // commits - 1
-        while True:
+
+        def change():
             t = catalog.load_table(table)
-            try:
-                t.append(rows(log, lo, hi, t.schema().as_arrow()))
-                break
-            except CommitFailedException:
-                conflicts += 1
-                time.sleep(0.01)
+            t.append(rows(log, lo, hi, t.schema().as_arrow()))
+
+        conflicts += until_in(change)["conflicts"]
     return {"conflicts": conflicts}
 
 
@@ -77,27 +87,31 @@ def scan(table):
 
 
 def add_column(table, name):
-    with catalog.load_table(table).update_schema() as u:
-        u.add_column(name, LongType())
+    def change():
+        with catalog.load_table(table).update_schema() as u:
+            u.add_column(name, LongType())
+
+    return until_in(change)
 
 
 def set_properties(table, **more):
-    with catalog.load_table(table).transaction() as tx:
-        tx.set_properties(more)
+    def change():
+        with catalog.load_table(table).transaction() as tx:
+            tx.set_properties(more)
+
+    return until_in(change)
 
 
 def expire(table):
-    """Expires all snapshots but the current one, until it is in."""
-    while True:
+    """Expires all snapshots but the current one."""
+
+    def change():
         t = catalog.load_table(table)
         old = [s.snapshot_id for s in t.snapshots() if s.snapshot_id != t.current_snapshot().snapshot_id]
-        if not old:
-            return {"expired": 0}
-        try:
+        if old:
             t.maintenance.expire_snapshots().by_ids(old).commit()
-            return {"expired": len(old)}
-        except CommitFailedException:
-            time.sleep(0.01)
+
+    return until_in(change)
 
 
 def state(table):

@@ -69,7 +69,8 @@ func (w *world) foreignAct() {
 // moveMain rolls the table back a few snapshots, or points main at any snapshot that is retained.
 func (w *world) moveMain(t *table) {
 	ctx := context.Background()
-	snapshots := w.peek(t).Metadata.Snapshots
+	before := w.peek(t).Metadata
+	snapshots, from := before.Snapshots, beginning(before, before.CurrentSnapshotID)
 	if len(snapshots) == 0 || len(t.damage) > 0 {
 		return
 	}
@@ -91,6 +92,17 @@ func (w *world) moveMain(t *table) {
 		})
 		return err
 	})
+	if m := w.peek(t).Metadata; beginning(m, m.CurrentSnapshotID) != from {
+		w.replaced(t) // back to what was before a replacement: that is another
+	}
+}
+
+// beginning is the earliest retained snapshot of the history that leads to a snapshot.
+func beginning(m *iceberg.Metadata, id int64) int64 {
+	for s := m.Snapshot(id); s != nil; s = m.Snapshot(s.ParentID) {
+		id = s.ID
+	}
+	return id
 }
 
 // orphanAge is how old an unreferenced file is when others remove it: what Spark's and S3 Tables' defaults are.

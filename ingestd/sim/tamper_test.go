@@ -272,6 +272,12 @@ func (w *world) replace(t *table, ct *catalog.Table) {
 		_, err := w.foreign().Replace(context.Background(), t.id, ct.Metadata.CurrentSchema(), nil)
 		return err
 	})
+	w.replaced(t)
+}
+
+// replaced notes that main now has a history that the watermarks were not written on. An operator who means the new
+// contents says so.
+func (w *world) replaced(t *table) {
 	t.hurt(damage{"the replacement", func() bool {
 		m, err := commitlib.ParseWatermarks(w.peek(t).Metadata.Properties)
 		if err != nil {

@@ -121,9 +121,9 @@ func TestClassifyOddities(t *testing.T) {
 	f("a list that breaks off", "list", reply{status: 200, text: "<ListBucketResult><Contents>", cut: 20}, unknown)
 	f("a reset", "put", reply{reset: true}, unknown)
 	f("a reset of a read", "head", reply{reset: true}, unknown)
-	f("an error inside a success", "complete upload of", reply{status: 200, code: "InternalError"}, unknown)
-	f("a busy one inside a success", "complete upload of", reply{status: 200, code: "SlowDown"}, unknown)
-	f("a refusal inside a success", "complete upload of", reply{status: 200, code: "PreconditionFailed"}, conflict)
+	f("an error inside a success", "complete upload", reply{status: 200, code: "InternalError"}, unknown)
+	f("a busy one inside a success", "complete upload", reply{status: 200, code: "SlowDown"}, unknown)
+	f("a refusal inside a success", "complete upload", reply{status: 200, code: "PreconditionFailed"}, conflict)
 }
 
 // TestClassifyUnanswered: where no connection was had nothing was applied, whatever the write.
@@ -189,7 +189,7 @@ func (s *Store) sending(op string) send {
 			_, err = s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key}, opts)
 		case "list":
 			_, err = s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket}, opts)
-		case "complete upload of":
+		case "complete upload":
 			_, err = s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &bucket, Key: &key, UploadId: &key}, opts)
 		}
 		return err

@@ -2,7 +2,6 @@ package s3store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -220,10 +219,3 @@ func (b *budget) repay() {
 	defer b.mu.Unlock()
 	b.left = min(b.left+repayment, resends)
 }
-
-// damagedError is of an answer whose bytes are not those that were stored.
-type damagedError struct{ text string }
-
-func (e *damagedError) Error() string { return e.text }
-
-var errNoETag = errors.New("the store answered a write without an ETag, as no S3 does: check that the endpoint is one and not a proxy's page")

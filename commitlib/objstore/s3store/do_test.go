@@ -198,6 +198,28 @@ func TestReadAtAnswers(t *testing.T) {
 	f("", errOther, maxAttempts, part("bytes 0-3/99", "0123"))
 }
 
+// TestStrangers: a success that is no S3's is not believed. An empty list would read as a warehouse without tables, and
+// an object without bytes as a table without metadata.
+func TestStrangers(t *testing.T) {
+	for _, page := range []string{"", "welcome", "<html><body>welcome</body></html>", "<ListBucketResult/>"} {
+		server := script(t, reply{status: 200, text: page})
+		s := newTestStore(t, testConfig(server.URL))
+		_, _, err := s.Get(t.Context(), "k")
+		wantOnly(t, "get", err, errOther)
+		_, err = s.Head(t.Context(), "k")
+		wantOnly(t, "head", err, errOther)
+		_, err = s.ReadAt(t.Context(), "k", make([]byte, 3), 0)
+		wantOnly(t, "read", err, errOther)
+		wantOnly(t, "list", s.List(t.Context(), "", func(objstore.Info) error { return nil }), errOther)
+		wantOnly(t, "folders", s.Folders(t.Context(), "", func(string) error { return nil }), errOther)
+		_, err = s.Put(t.Context(), "k", nil, ifAbsent)
+		wantOnly(t, "put", err, objstore.ErrUnknown)
+		if err := s.Check(t.Context()); err == nil {
+			t.Errorf("check: %q was believed", page)
+		}
+	}
+}
+
 // refreshable hands out other keys each time it was told that they do not hold.
 type refreshable struct{ round atomic.Int32 }
 

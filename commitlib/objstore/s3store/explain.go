@@ -165,7 +165,7 @@ func (s *Store) otherRegion(v verdict, err error) string {
 // actions are the permissions that each request needs.
 var actions = map[string]string{
 	"get": "s3:GetObject", "head": "s3:GetObject", "put": "s3:PutObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket",
-	"begin upload of": "s3:PutObject", "upload part of": "s3:PutObject", "complete upload of": "s3:PutObject", "abort upload of": "s3:AbortMultipartUpload",
+	"begin upload": "s3:PutObject", "upload part": "s3:PutObject", "complete upload": "s3:PutObject", "abort upload": "s3:AbortMultipartUpload",
 }
 
 // denied explains a 403. KMS denies by S3's mouth, naming its own action.

@@ -110,7 +110,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: asked %v", what, r.URL)
 		}
 	}
-	f("there", "", reply{status: 200, text: "<ListBucketResult/>"})
+	f("there", "", reply{status: 200, text: "<ListBucketResult><Name>bucket</Name></ListBucketResult>"})
 	f("away", "", internal)
 	f("gone from the network", "", reset)
 	f("busy", "", slowDown)

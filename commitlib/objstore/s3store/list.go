@@ -92,8 +92,10 @@ func (s *Store) pages(ctx context.Context, prefix, bucket, below, delimiter stri
 	for {
 		var out *s3.ListObjectsV2Output
 		err := s.do(ctx, call{op: "list", bucket: bucket, key: below}, func(ctx context.Context, opts func(*s3.Options)) (err error) {
-			out, err = s.client.ListObjectsV2(ctx, in, opts)
-			return err
+			if out, err = s.client.ListObjectsV2(ctx, in, opts); err != nil {
+				return err
+			}
+			return checkList(out)
 		})
 		if err != nil {
 			return wrapList(prefix, err)

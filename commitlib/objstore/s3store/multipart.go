@@ -51,13 +51,13 @@ func (s *Store) begin(ctx context.Context, key string, at object, guarded bool) 
 	}
 	in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = s.sse()
 	u := &upload{s: s, key: key, at: at, guarded: guarded}
-	err := s.do(ctx, call{op: "begin upload of", bucket: at.bucket, key: at.key}, func(ctx context.Context, opts func(*s3.Options)) error {
+	err := s.do(ctx, call{op: "begin upload", bucket: at.bucket, key: at.key}, func(ctx context.Context, opts func(*s3.Options)) error {
 		out, err := s.client.CreateMultipartUpload(ctx, in, opts)
 		if err != nil {
 			return err
 		}
 		if u.id = aws.ToString(out.UploadId); u.id == "" {
-			return &damagedError{"the store began an upload and gave it no id"}
+			return errNoUpload
 		}
 		return nil
 	})
@@ -74,17 +74,15 @@ func (u *upload) send(ctx context.Context, number int, body []byte) {
 		ContentLength: aws.Int64(int64(len(body))), ChecksumCRC32C: encodeCRC(crc32.Checksum(body, castagnoli)),
 	}
 	var etag *string
-	c := call{op: "upload part of", bucket: u.at.bucket, key: u.at.key, bytes: int64(len(body))}
+	c := call{op: "upload part", bucket: u.at.bucket, key: u.at.key, bytes: int64(len(body))}
 	err := u.s.do(ctx, c, func(ctx context.Context, opts func(*s3.Options)) error {
 		in.Body = bytes.NewReader(body)
 		out, err := u.s.client.UploadPart(ctx, in, opts)
 		if err != nil {
 			return err
 		}
-		if etag = out.ETag; aws.ToString(etag) == "" {
-			return errNoETag
-		}
-		return nil
+		etag = out.ETag
+		return checkETag(etag)
 	})
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -112,7 +110,7 @@ func (u *upload) complete(ctx context.Context, size int64, crc uint32, cond objs
 	}
 	in.IfNoneMatch, in.IfMatch = headers(cond)
 	info := objstore.Info{Key: u.key, Size: size, Checksum: formatCRC(crc)}
-	c := call{op: "complete upload of", bucket: u.at.bucket, key: u.at.key, write: true, guarded: u.guarded, final: true}
+	c := call{op: "complete upload", bucket: u.at.bucket, key: u.at.key, write: true, guarded: u.guarded, final: true}
 	err := u.s.do(ctx, c, func(ctx context.Context, opts func(*s3.Options)) error {
 		out, err := u.s.client.CompleteMultipartUpload(ctx, in, opts)
 		if err != nil {
@@ -120,10 +118,7 @@ func (u *upload) complete(ctx context.Context, size int64, crc uint32, cond objs
 		}
 		info.ETag = aws.ToString(out.ETag)
 		info.Modified = serverTime(middleware.GetServerTime(out.ResultMetadata))
-		if info.ETag == "" {
-			return errNoETag
-		}
-		return nil
+		return checkETag(out.ETag)
 	})
 	if err != nil {
 		return objstore.Info{}, gone(err)
@@ -131,9 +126,10 @@ func (u *upload) complete(ctx context.Context, size int64, crc uint32, cond objs
 	return info, nil
 }
 
-// gone keeps an upload that no longer exists from being taken for an object that does not.
+// gone keeps an upload that no longer exists from being taken for an object that does not. After an earlier sending of
+// the completion it stays unknown: an upload that became the object is gone too.
 func gone(err error) error {
-	if !errors.Is(err, objstore.ErrNotExist) {
+	if !errors.Is(err, objstore.ErrNotExist) || errors.Is(err, objstore.ErrUnknown) {
 		return err
 	}
 	return fmt.Errorf("the upload is gone, aborted by a lifecycle rule or another's hand; write the object again: %v", err)
@@ -144,7 +140,7 @@ func (u *upload) abort(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
 	defer cancel()
 	in := &s3.AbortMultipartUploadInput{Bucket: &u.at.bucket, Key: &u.at.key, UploadId: &u.id}
-	_ = u.s.do(ctx, call{op: "abort upload of", bucket: u.at.bucket, key: u.at.key}, func(ctx context.Context, opts func(*s3.Options)) error {
+	_ = u.s.do(ctx, call{op: "abort upload", bucket: u.at.bucket, key: u.at.key}, func(ctx context.Context, opts func(*s3.Options)) error {
 		_, err := u.s.client.AbortMultipartUpload(ctx, in, opts)
 		return err
 	})

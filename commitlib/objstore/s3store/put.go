@@ -58,10 +58,7 @@ func (s *Store) putWhole(ctx context.Context, key string, at object, body []byte
 		}
 		info.ETag = aws.ToString(out.ETag)
 		info.Modified = serverTime(middleware.GetServerTime(out.ResultMetadata))
-		if info.ETag == "" {
-			return errNoETag
-		}
-		return nil
+		return checkETag(out.ETag)
 	})
 	return info, err
 }

@@ -57,7 +57,7 @@ func (s *Store) get(ctx context.Context, key string) (body []byte, info objstore
 		if kept := checksumOf(out.ChecksumCRC32C, out.ChecksumType); kept != "" && kept != info.Checksum {
 			return &damagedError{fmt.Sprintf("the bytes that came have the checksum %s, the object %s: they were damaged on their way", info.Checksum, kept)}
 		}
-		return nil
+		return checkETag(out.ETag)
 	})
 	if err == nil {
 		err = tooLarge
@@ -111,7 +111,7 @@ func (s *Store) readAt(ctx context.Context, key string, p []byte, off int64) (n 
 		defer out.Body.Close()
 		size := aws.ToInt64(out.ContentLength)
 		if size > int64(len(p)) || !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-%d/", off, off+size-1)) {
-			return &damagedError{fmt.Sprintf("bytes %d to %d were asked for, and %d bytes came as %q", off, off+int64(len(p))-1, size, aws.ToString(out.ContentRange))}
+			return errWrongPart
 		}
 		if n, err = io.ReadFull(out.Body, p[:size]); err != nil {
 			return fmt.Errorf("the answer broke off after %d of %d bytes: %w", n, size, err)
@@ -152,7 +152,7 @@ func (s *Store) head(ctx context.Context, key string) (info objstore.Info, err e
 		}
 		info = newInfo(key, aws.ToInt64(out.ContentLength), out.ETag, out.LastModified)
 		info.Checksum = checksumOf(out.ChecksumCRC32C, out.ChecksumType)
-		return nil
+		return checkETag(out.ETag)
 	})
 	if err != nil {
 		err = s.reason(ctx, at, err)

@@ -99,6 +99,8 @@ func New(cfg Config) (*Store, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
+		o.HTTPClient = expecting{o.HTTPClient}
+		o.ContinueHeaderThresholdBytes = expectBytes
 		o.AppID = "firn"
 	})
 	return s, nil
@@ -131,8 +133,11 @@ func (s *Store) check(ctx context.Context, bucket, prefix string, attempts int) 
 		in.Prefix = &prefix
 	}
 	return s.do(ctx, call{op: "list", bucket: bucket, key: prefix, attempts: attempts}, func(ctx context.Context, opts func(*s3.Options)) error {
-		_, err := s.client.ListObjectsV2(ctx, in, opts)
-		return err
+		out, err := s.client.ListObjectsV2(ctx, in, opts)
+		if err != nil {
+			return err
+		}
+		return checkList(out)
 	})
 }
 

@@ -22,8 +22,8 @@ const (
 	headerTimeout = 60 * time.Second
 
 	// continueTimeout bounds the wait for "100 Continue", asked for before large bodies so that a refusal costs none.
-	// A store that does not know it gets the body then.
-	continueTimeout = time.Second
+	// A store that does not know it, or is farther than that away, gets the body then.
+	continueTimeout = 250 * time.Millisecond
 
 	// idleTimeout is how long an unused connection is kept. It is short since a connection that the service closed
 	// first is noticed only by the next request on it, and a conditional write that dies so has an unknown outcome.
@@ -56,7 +56,7 @@ var Client = sync.OnceValue(func() *http.Client { return newClient() })
 func newClient() *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
 	return &http.Client{
-		Transport: &http.Transport{
+		Transport: plainBodies{&http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    tlsTimeout,
@@ -69,7 +69,7 @@ func newClient() *http.Client {
 			ReadBufferSize:         socketBuffer,
 			MaxResponseHeaderBytes: maxHeaderBytes,
 			DisableCompression:     true, // bodies are checked against sums of what is stored
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"firn/commitlib/awsenv"
 	"firn/commitlib/fifo"
 	"firn/commitlib/objstore"
 	"firn/perf/peer"
@@ -23,7 +24,7 @@ import (
 func openFIFO(t *testing.T, a *peer.AWSServer, endpoint, url string) *fifo.Queue {
 	t.Helper()
 	q, err := fifo.Open(t.Context(), fifo.Config{
-		AWS: aws.Config{Region: a.Region, Credentials: credentials.NewStaticCredentialsProvider(a.AccessKey, a.SecretKey, "")},
+		AWS: aws.Config{HTTPClient: awsenv.Client(), Region: a.Region, Credentials: credentials.NewStaticCredentialsProvider(a.AccessKey, a.SecretKey, "")},
 		URL: url, Endpoint: endpoint,
 	})
 	if err != nil {

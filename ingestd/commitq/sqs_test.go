@@ -477,6 +477,31 @@ func TestCloseAbandonsWhatCannotBeSent(t *testing.T) {
 	})
 }
 
+// A stop that comes in the midst of a long wait does not sit it out.
+func TestCloseTriesOnceMoreAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSQS()
+		down := true
+		f.whole = func() error {
+			if down {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		q := newSender(t, f, func(c *SQSConfig) { c.MinBackoff, c.MaxBackoff = time.Hour, time.Hour })
+		mustSend(t, q, messages("a", 0, 3)...)
+		synctest.Wait()
+		f.mu.Lock()
+		down = false
+		f.mu.Unlock()
+		start := time.Now()
+		mustClose(t, q)
+		if took := time.Since(start); took > 0 || len(f.taken["a"]) != 3 {
+			t.Errorf("took %s, taken %v", took, f.taken["a"])
+		}
+	})
+}
+
 func TestSenderIsConfigured(t *testing.T) {
 	cfg := DefaultSQSConfig()
 	cfg.MaxBackoff = 0

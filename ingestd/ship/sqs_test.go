@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"firn/commitlib"
+	"firn/commitlib/awsenv"
 	"firn/commitlib/fifo"
 	"firn/commitlib/objstore"
 	"firn/ingestd/commitq"
@@ -56,7 +57,7 @@ func onSQS(t *testing.T, attributes map[string]string) *behindSQS {
 func (b *behindSQS) open(endpoint, url string) *fifo.Queue {
 	b.Helper()
 	q, err := fifo.Open(b.Context(), fifo.Config{
-		AWS: aws.Config{Region: b.server.Region, Credentials: credentials.NewStaticCredentialsProvider(b.server.AccessKey, b.server.SecretKey, "")},
+		AWS: aws.Config{HTTPClient: awsenv.Client(), Region: b.server.Region, Credentials: credentials.NewStaticCredentialsProvider(b.server.AccessKey, b.server.SecretKey, "")},
 		URL: url, Endpoint: endpoint,
 	})
 	if err != nil {

@@ -94,6 +94,9 @@ func (f *Function) Asked(ctx context.Context) error {
 	}
 }
 
+// PID is the process's id: for measuring it by what the kernel says of it.
+func (f *Function) PID() int { return f.cmd.Process.Pid }
+
 // Kill ends the process by SIGKILL, as AWS ends one whose time is up, and waits until it is gone.
 func (f *Function) Kill() {
 	f.cmd.Process.Kill() // an error says that it is gone

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"firn/commitlib"
 	"firn/perf/peer/runtimeapi"
 )
@@ -94,75 +92,6 @@ func TestBootstrapReturnsWhatItCouldNotDecide(t *testing.T) {
 	if mark, rows := l.state(); mark != 9 || rows != "9" {
 		t.Errorf("watermark %d and %s rows, want 9 and 9", mark, rows)
 	}
-}
-
-// What an instance remembers of a table is a hint: two that take turns, each with a parent that the other has
-// superseded, and duplicates of what the other committed, put every event in once.
-func TestBootstrapsBesideEachOther(t *testing.T) {
-	takeTurns(t, dirLake(t))
-}
-
-// takeTurns runs two instances on one table: each commits its own log, and gets what the other has committed again.
-func takeTurns(t *testing.T, l *lake) {
-	t.Helper()
-	const rounds = 6
-	instances := []*runtimeapi.Function{l.start(), l.start()}
-	logs := []uuid.UUID{l.log, uuid.Must(uuid.NewV7())}
-	var all [2][]string
-	for round := range rounds {
-		first := commitlib.Seq(round*5 + 1)
-		for i, p := range instances {
-			body := l.requestOf(logs[i], first, first+4)
-			all[i] = append(all[i], body)
-			bodies, order := map[string]string{"own": body}, []string{"own"}
-			if other := all[1-i]; len(other) > 0 {
-				// The newest of the other instance's, which this one's parent does not know of, and behind it one that
-				// is known: both are in.
-				bodies["other"], bodies["older"] = other[len(other)-1], other[0]
-				order = []string{"other", "own", "older"}
-			}
-			if got := invoke(t, p, batch(t, tableID.String(), bodies, order...)); got.Failed || string(got.Body) != nothingAgain {
-				t.Fatalf("round %d, instance %d: answered %s (error: %v)", round, i, got.Body, got.Failed)
-			}
-		}
-	}
-	for i, log := range logs {
-		if mark, rows := l.stateOf(log); mark != rounds*5 || rows != "60" {
-			t.Errorf("log %d: watermark %d and %s rows in the table, want 30 and 60", i, mark, rows)
-		}
-	}
-	for i, p := range instances {
-		m := metricsOf(t, p)
-		if m["Commits"] != rounds || m["Events"] != rounds*5 || m["ColdStarts"] != 1 {
-			t.Errorf("instance %d wrote metrics %v", i, m)
-		}
-		if m["Conflicts"]+m["Loads"] < rounds {
-			t.Errorf("instance %d: metrics %v: its parent was never out of date: the test does not show what it claims", i, m)
-		}
-	}
-}
-
-// metricsOf sums the metrics in the function's log by their names.
-func metricsOf(t testing.TB, f *runtimeapi.Function) map[string]float64 {
-	t.Helper()
-	sums := map[string]float64{}
-	for line := range strings.SplitSeq(f.Log(1<<20), "\n") {
-		var members map[string]any
-		if json.Unmarshal([]byte(line), &members) != nil || members["_aws"] == nil {
-			continue
-		}
-		for name, v := range members {
-			switch v := v.(type) {
-			case float64:
-				sums[name] += v
-			case []any:
-				for _, x := range v {
-					sums[name] += x.(float64)
-				}
-			}
-		}
-	}
-	return sums
 }
 
 // A wrong environment is told to the Runtime API and logged, all of it at once, and the process ends.

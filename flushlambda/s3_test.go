@@ -46,10 +46,31 @@ func TestBootstrapOnS3(t *testing.T) {
 	}
 }
 
-func TestBootstrapsBesideEachOtherOnS3(t *testing.T) {
+// The other catalogs that one bucket can have, each with a service of its own.
+func TestBootstrapOnEachCatalog(t *testing.T) {
 	tier.Need(t, tier.CI)
 	t.Parallel()
-	takeTurns(t, s3Lake(t, peer.S3(t)))
+	f := func(t *testing.T, l *lake) {
+		t.Helper()
+		p := l.start()
+		for i := range commitlib.Seq(3) {
+			done(t, p, l.request(i*4+1, i*4+4))
+		}
+		if mark, rows := l.state(); mark != 12 || rows != "12" {
+			t.Errorf("watermark %d and %s rows, want 12 and 12", mark, rows)
+		}
+		if m := metricsOf(t, p); m["Commits"] != 3 || m["Loads"] != 1 {
+			t.Errorf("metrics %v", m)
+		}
+	}
+	t.Run("glue", func(t *testing.T) {
+		s, a := peer.S3(t), peer.AWS(t)
+		f(t, newLake(t, append(append(a.Env(), s.Env()...), "FIRN_CATALOG=glue", "FIRN_WAREHOUSE="+s.Root()+"/lake")...))
+	})
+	t.Run("rest", func(t *testing.T) {
+		r := peer.REST(t)
+		f(t, newLake(t, append(r.S3.Env(), "FIRN_CATALOG=rest", "FIRN_CATALOG_URI="+r.URI, "FIRN_WAREHOUSE="+r.Warehouse)...))
+	})
 }
 
 // A warm commit's requests, counted at the server: the cache saves the reading, never the writing.

@@ -135,7 +135,8 @@ def sign(url, body, headers, date, key, secret, token):
     auth = botocore.auth.SigV4Auth(botocore.credentials.Credentials(key, secret, token), "glue", REGION)
     request.context["timestamp"] = date
     auth._modify_request_before_signing(request)
-    request.headers.replace_header("X-Amz-Date", date) if "X-Amz-Date" in request.headers else request.headers.add_header("X-Amz-Date", date)
+    del request.headers["X-Amz-Date"]
+    request.headers["X-Amz-Date"] = date
     to_sign = auth.string_to_sign(request, auth.canonical_request(request))
     auth._inject_signature_to_request(request, auth.signature(to_sign, request))
     return {"authorization": request.headers["Authorization"]}

@@ -96,7 +96,13 @@ $(PEERS)/stamp-restcatalog: perf/peer/restcatalog/pom.xml
 	touch $@
 
 .PHONY: slow-peers
-slow-peers: peers $(PEERS)/stamp-minio-$(MINIO) ## add MinIO to .peers
+slow-peers: peers $(PEERS)/stamp-minio-$(MINIO) $(PEERS)/stamp-nessie ## add MinIO and Nessie to .peers
+
+$(PEERS)/stamp-nessie: perf/peer/nessie/pom.xml
+	@scripts/setup java
+	rm -rf $(PEERS)/nessie
+	mvn -q -f perf/peer/nessie/pom.xml dependency:copy-dependencies -DoutputDirectory=$(PEERS)/nessie
+	touch $@
 
 $(PEERS)/stamp-minio-$(MINIO):
 	@echo 'building minio $(MINIO) (some minutes) …' >&2

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -35,9 +36,22 @@ type user struct {
 
 func newUser(t *testing.T, server *peer.RESTServer, cfg commitlib.Config) *user {
 	t.Helper()
+	return newUserWith(t, server, nil, cfg)
+}
+
+// newKeyed is a committer with the store's own credentials, for a catalog that gives none.
+func newKeyed(t *testing.T, server *peer.RESTServer, cfg commitlib.Config) *user {
+	t.Helper()
+	return newUserWith(t, server, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: server.S3.AccessKey, SecretAccessKey: server.S3.SecretKey}, nil
+	}), cfg)
+}
+
+func newUserWith(t *testing.T, server *peer.RESTServer, own aws.CredentialsProvider, cfg commitlib.Config) *user {
+	t.Helper()
 	c := newCatalog(t, rest.Config{URI: server.URI, Root: server.Warehouse})
 	store, err := s3store.New(s3store.Config{
-		AWS: aws.Config{Region: server.S3.Region, HTTPClient: awsenv.Client()}, Root: server.Warehouse,
+		AWS: aws.Config{Region: server.S3.Region, HTTPClient: awsenv.Client(), Credentials: own}, Root: server.Warehouse,
 		Endpoint: server.S3.Endpoint, PathStyle: true, Credentials: c.Credentials,
 	})
 	if err != nil {

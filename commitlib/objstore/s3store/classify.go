@@ -44,7 +44,7 @@ type verdict struct {
 // marked unknown. (A 503 is never proof: MinIO answers SlowDownWrite when some of its disks may have taken the write.)
 var codes = map[string]verdict{
 	"NoSuchKey":    {answer: absent},
-	"NotFound":     {answer: absent}, // the SDK's name for a HEAD's 404
+	"NotFound":     {answer: absent}, // the SDK's name for a 404 without a body; of a HEAD alone
 	"NoSuchUpload": {answer: absent},
 	"NoSuchBucket": {answer: fatal},
 
@@ -79,6 +79,7 @@ var codes = map[string]verdict{
 	"InvalidToken":          {answer: fatal, refresh: true},
 	"TokenRefreshRequired":  {answer: fatal, refresh: true},
 	"InvalidAccessKeyId":    {answer: fatal, refresh: true},
+	"XAdminUserNotFound":    {answer: fatal, refresh: true}, // versitygw's, with 404
 
 	"QuotaExceeded":                  {answer: full},
 	"XMinioStorageFull":              {answer: full},
@@ -100,7 +101,7 @@ func classify(err error, sent bool) verdict {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		v.code = api.ErrorCode()
-		if known, ok := codes[v.code]; ok {
+		if known, ok := codes[v.code]; ok && (v.code != "NotFound" || isHead(response)) {
 			known.status, known.code = v.status, v.code
 			return known
 		}
@@ -112,8 +113,6 @@ func classify(err error, sent bool) verdict {
 	switch s := v.status; {
 	case s == http.StatusPreconditionFailed:
 		v.answer = conflict
-	case s == http.StatusNotFound:
-		v.answer = absent
 	case s == http.StatusConflict:
 		v.answer = retry
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable:
@@ -124,10 +123,15 @@ func classify(err error, sent bool) verdict {
 		v.answer = fatal
 	case s == http.StatusRequestTimeout, s < 300, s >= 500: // of 2xx: the answer was cut off, or is no S3's
 		v.answer = unknown
-	default:
+	default: // a 404 too: without one of the codes above it is a stranger's, and must not read as an absent object
 		v.answer = fatal
 	}
 	return v
+}
+
+// isHead says that an answer is to a HEAD, and so has no body to tell more.
+func isHead(r *smithyhttp.ResponseError) bool {
+	return r != nil && r.Response != nil && r.Response.Request != nil && r.Response.Request.Method == http.MethodHead
 }
 
 // classifyUnanswered judges a request to which no response came.
@@ -151,7 +155,7 @@ func classifyUnanswered(err error, sent bool) answer {
 	return unknown
 }
 
-// region is the one that the store says the bucket is in, or empty.
+// regionSaid is the region that the store says the bucket is in, or empty.
 func regionSaid(err error) string {
 	var response *awshttp.ResponseError
 	if errors.As(err, &response) && response.Response != nil {

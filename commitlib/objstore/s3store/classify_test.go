@@ -51,6 +51,8 @@ func TestClassify(t *testing.T) {
 	f(404, "NoSuchKey", absent)
 	f(404, "NoSuchUpload", absent)
 	f(404, "NoSuchBucket", fatal)
+	f(404, "XAdminUserNotFound", fatal)
+	f(404, "SomethingNew", fatal)
 	// Certainly not applied.
 	f(400, "RequestTimeout", retry)
 	f(400, "IncompleteBody", retry)
@@ -116,6 +118,8 @@ func TestClassifyOddities(t *testing.T) {
 		}
 	}
 	f("an error that is no XML", "put", reply{status: 502, text: "<html>bad gateway"}, unknown)
+	f("a page that is not there", "list", reply{status: 404, text: "<html>404"}, fatal)
+	f("a page that is not there either", "put", reply{status: 404}, fatal)
 	f("a refusal that is no XML", "put", reply{status: 403, text: "forbidden"}, fatal)
 	f("a list that is no XML", "list", reply{status: 200, text: "<html>welcome"}, unknown)
 	f("a list that breaks off", "list", reply{status: 200, text: "<ListBucketResult><Contents>", cut: 20}, unknown)

@@ -256,6 +256,31 @@ func TestExpiredCredentials(t *testing.T) {
 	f(objstore.ErrFatal, 1, denied)
 }
 
+// TestVendedCredentials: the hook is asked for each request, by bucket and key; where it has none the store's own sign,
+// and of a vended one that expired its own source is asked for another.
+func TestVendedCredentials(t *testing.T) {
+	server := script(t, ok, ok, expired, ok)
+	source := &refreshable{}
+	cfg := testConfig(server.URL)
+	cfg.Credentials = func(bucket, key string) aws.CredentialsProvider {
+		if bucket == "bucket" && strings.HasPrefix(key, "ware/t/") {
+			return source
+		}
+		return nil
+	}
+	s := newTestStore(t, cfg)
+	for n, key := range []string{"t/a", "u/a", "t/b"} {
+		if _, err := s.Put(t.Context(), key, nil, ifAbsent); err != nil {
+			t.Errorf("put %d: %v", n, err)
+		}
+	}
+	for n, want := range []string{"round0", "id", "round0", "round1"} {
+		if r, _ := server.request(n); !strings.Contains(r.Header.Get("Authorization"), "Credential="+want+"/") {
+			t.Errorf("request %d was signed by %s, want %s", n, r.Header.Get("Authorization"), want)
+		}
+	}
+}
+
 // TestBackoff: waits are random between nothing and a bound that doubles, so that callers do not come back together, and
 // a store that asks for less gets more of them.
 func TestBackoff(t *testing.T) {
@@ -309,6 +334,24 @@ func TestBudget(t *testing.T) {
 	if n := server.requests() - before; n != 10+2 {
 		t.Errorf("after 25 successes 10 calls were %d requests, want 12", n)
 	}
+}
+
+// TestHung: a store that takes requests and answers none holds nobody longer than its own context.
+func TestHung(t *testing.T) {
+	server := script(t, reply{reset: true, wait: t.Context().Done()})
+	s := newTestStore(t, testConfig(server.URL))
+	f := func(what string, unknown bool, call func(ctx context.Context) error) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		defer cancel()
+		if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, objstore.ErrUnknown) != unknown {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	f("put", true, func(ctx context.Context) error { _, err := s.Put(ctx, "k", nil, ifAbsent); return err })
+	f("get", false, func(ctx context.Context) error { _, _, err := s.Get(ctx, "k"); return err })
+	f("list", false, func(ctx context.Context) error { return s.List(ctx, "", func(objstore.Info) error { return nil }) })
+	f("delete", true, func(ctx context.Context) error { return s.Delete(ctx, "k") })
 }
 
 // TestDeadline: a context's end ends a call at once, with what is known of it.

@@ -98,7 +98,7 @@ func innermost(err error) error {
 }
 
 // expectedRegion finds the region in S3's words for a signature that names another.
-var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
+var expectedRegion = regexp.MustCompile(`expecting ['"]([a-z0-9-]+)['"]`)
 
 // advice says what to do about an answer; empty where there is nothing to do but wait.
 func (s *Store) advice(c call, v verdict, err error) string {
@@ -122,7 +122,7 @@ func (s *Store) advice(c call, v verdict, err error) string {
 		return fmt.Sprintf("make the bucket %s, or correct the warehouse's name (region %s)", c.bucket, s.cfg.AWS.Region)
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return "the credentials have expired: give the process new ones (keys from AWS_ACCESS_KEY_ID are read at start alone)"
-	case "InvalidAccessKeyId", "InvalidToken":
+	case "InvalidAccessKeyId", "InvalidToken", "XAdminUserNotFound":
 		return "the store does not know these keys: check AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN, and that the endpoint is the one that they are for"
 	case "SignatureDoesNotMatch":
 		return "check AWS_SECRET_ACCESS_KEY, and that no proxy changes host or headers"
@@ -140,8 +140,8 @@ func (s *Store) advice(c call, v verdict, err error) string {
 		return s.denied(c, v, err)
 	case v.status == http.StatusNotImplemented, v.code == "NotImplemented":
 		return "this store lacks what Firn needs of S3 (conditional writes, CRC32C checksums): use one that has it"
-	case v.status >= 300 && v.status < 400:
-		return "check AWS_REGION and AWS_ENDPOINT_URL_S3: the store sends elsewhere, and a signature holds for one host alone"
+	case v.status >= 300 && v.status < 400, v.status == http.StatusNotFound:
+		return "check AWS_REGION and AWS_ENDPOINT_URL_S3: this is no answer of the bucket's store"
 	case v.status == http.StatusBadRequest && v.code == "BadRequest":
 		return "check AWS_REGION and the credentials"
 	}

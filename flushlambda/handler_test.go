@@ -5,8 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -31,7 +34,7 @@ func handlerOf(t *testing.T, c committer, metrics io.Writer) *handler {
 		t.Fatal(err)
 	}
 	m.counters = func() commitlib.Counters { return commitlib.Counters{} }
-	return &handler{c, m, silent()}
+	return &handler{committer: c, meter: m, log: silent()}
 }
 
 func record(id, group, body string) events.SQSMessage {
@@ -88,4 +91,26 @@ func TestInvokeRefusesEventsOfOtherSources(t *testing.T) {
 			t.Errorf("%+v: error %v, the committer got %d messages", bad, err, len(f.got))
 		}
 	}
+}
+
+// A time-out that leaves no time to commit is told, once in a process.
+func TestInvokeTellsOfAShortTimeout(t *testing.T) {
+	f := func(timeout time.Duration, want int) {
+		t.Helper()
+		var log bytes.Buffer
+		h := handlerOf(t, &fake{}, io.Discard)
+		h.log = slog.New(slog.NewTextHandler(&log, nil))
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			if _, err := h.invoke(ctx, events.SQSEvent{}); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+		if n := strings.Count(log.String(), "time-out is too short"); n != want {
+			t.Errorf("with %v it was told %d times, want %d: %s", timeout, n, want, &log)
+		}
+	}
+	f(3*time.Second, 1) // Lambda's default
+	f(30*time.Second, 0)
 }

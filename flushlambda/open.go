@@ -41,7 +41,7 @@ func open(s settings, metrics io.Writer, log *slog.Logger) (*service, error) {
 	}
 	c := commitlib.New(svc.warehouse.Catalog, svc.warehouse.Store, cfg)
 	m.counters = c.Counters
-	svc.handler = &handler{c, m, log}
+	svc.handler = &handler{committer: c, meter: m, log: log}
 	return svc, nil
 }
 

@@ -160,6 +160,37 @@ func TestBootstrapAnswersBeforeItsDeadline(t *testing.T) {
 	})
 }
 
+// Opening connections ahead delays no answer, and a store that is away at the start spoils nothing for later.
+func TestWarmingDelaysNothing(t *testing.T) {
+	tier.Need(t, tier.CI)
+	t.Parallel()
+	s := peer.S3(t)
+	proxy := peer.Proxy(t, s.Endpoint)
+	l := s3Lake(t, s)
+	event := batch(t, tableID.String(), map[string]string{"m": l.request(1, 5)}, "m")
+	proxy.Hook(func(*peer.Request) peer.Fault { return peer.Fault{Hang: true} })
+	p := runtimeapi.Start(t, bootstrap(t), append(s.At(proxy).Env(), "FIRN_WAREHOUSE="+s.Root()+"/lake")...)
+	got := invoke(t, p, []byte(`{"Records":[]}`))
+	if took := got.At.Sub(p.Started); string(got.Body) != nothingAgain || took > warmTime/2 {
+		t.Errorf("answered %s after %v: it waited for its connections", got.Body, took)
+	}
+	proxy.Hook(nil)
+	if got := invoke(t, p, event); string(got.Body) != nothingAgain {
+		t.Errorf("afterwards: answered %s", got.Body)
+	}
+
+	proxy.Down()
+	p = runtimeapi.Start(t, bootstrap(t), append(s.At(proxy).Env(), "FIRN_WAREHOUSE="+s.Root()+"/lake")...)
+	if err := p.Asked(t.Context()); err != nil {
+		t.Fatalf("with its store away: %v", err)
+	}
+	proxy.Up()
+	done(t, p, l.request(6, 9))
+	if mark, rows := l.state(); mark != 9 || rows != "9" {
+		t.Errorf("watermark %d and %s rows, want 9 and 9", mark, rows)
+	}
+}
+
 // A lost answer to a swap that was applied: no duplicate, nothing deleted, in the same invocation.
 func TestBootstrapLooksUpALostSwap(t *testing.T) {
 	tier.Need(t, tier.CI)

@@ -20,6 +20,9 @@ var homes = map[string][]string{
 	"github.com/aws/aws-lambda-go/":            {"firn/flushlambda"},
 	"github.com/aws/aws-sdk-go-v2/service/s3":  {"firn/commitlib/objstore/s3store"},
 	"github.com/aws/aws-sdk-go-v2/service/sqs": {"firn/commitlib/fifo"},
+	"github.com/aws/aws-sdk-go-v2/credentials": {"firn/commitlib/awsenv"},
+	"github.com/aws/aws-sdk-go-v2/feature":     {"firn/commitlib/awsenv"},
+	"github.com/aws/aws-sdk-go-v2/config":      {}, // nowhere: see awsenv
 }
 
 type listed struct {

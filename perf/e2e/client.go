@@ -76,8 +76,9 @@ func (c *Client) Do(ctx context.Context, method, path string, header http.Header
 	if err != nil {
 		return err
 	}
-	// net/http sends a request with an Idempotency-Key again by itself when its connection breaks, and then reports the second
-	// try's error alone: a refused connection would hide that the daemon had the request. It can't without GetBody.
+	// net/http sends a request with an Idempotency-Key again by itself when its connection breaks, and then reports the
+	// second try's error alone: a refused connection would hide that the daemon had the request. It can't without
+	// GetBody.
 	req.GetBody = nil
 	for k, v := range header {
 		req.Header[k] = v

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Producers runs some connections against a daemon, each with one request at a time. A producer's events carry its number
-// as their partition and count up, across runs.
+// Producers runs some connections against a daemon, each with one request at a time. A producer's events carry its
+// number as their partition and count up, across runs.
 type Producers struct {
 	Pause  time.Duration // at most so long between a producer's requests
 	Pad    int           // bytes that no compression takes away, in each payload
@@ -27,8 +27,8 @@ type Producers struct {
 	counts []int // events made by each
 }
 
-// NewProducers makes n producers that spread over the tables. The numbers of producers whose events meet in a table must
-// not: first is that of the first.
+// NewProducers makes n producers that spread over the tables. The numbers of producers whose events meet in a table
+// must not: first is that of the first.
 func NewProducers(ledger *Ledger, first, n int, tables ...string) *Producers {
 	return &Producers{Pause: 5 * time.Millisecond, Ledger: ledger, tables: tables, first: first, counts: make([]int, n)}
 }

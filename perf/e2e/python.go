@@ -22,8 +22,8 @@ func Python(t testing.TB) string {
 	return p
 }
 
-// PythonCommand is a script of perf/readers, ready to run. Of this process's environment it gets what is neither AWS's nor
-// Firn's, and env besides.
+// PythonCommand is a script of perf/readers, ready to run. Of this process's environment it gets what is neither
+// AWS's nor Firn's, and env besides.
 func PythonCommand(t testing.TB, env []string, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(Python(t), append([]string{"-B", filepath.Join(Root(), "perf", "readers", script)}, args...)...)

@@ -61,8 +61,8 @@ func (a *AWSServer) Env() []string {
 	return append(credentialsEnv(), "AWS_ENDPOINT_URL="+a.Endpoint)
 }
 
-// NewFIFO makes a FIFO queue and its dead-letter queue, and returns their URLs: explicit deduplication ids, a message is
-// invisible for 30 s after it was received, and moves over after 10 receives.
+// NewFIFO makes a FIFO queue and its dead-letter queue, and returns their URLs: explicit deduplication ids, a message
+// is invisible for 30 s after it was received, and moves over after 10 receives.
 func (a *AWSServer) NewFIFO(t testing.TB) (url, dlqURL string) {
 	t.Helper()
 	return a.NewFIFOWith(t, nil)

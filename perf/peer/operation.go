@@ -68,8 +68,8 @@ func s3Operation(r *http.Request) string {
 	return r.Method
 }
 
-// rest names a request to an Iceberg REST catalog by the operation of its specification, without its spelling: loadTable
-// for GET …/v1/{prefix}/namespaces/{namespace}/tables/{table}. It is empty for any other request.
+// rest names a request to an Iceberg REST catalog by the operation of its specification, without its spelling:
+// loadTable for GET …/v1/{prefix}/namespaces/{namespace}/tables/{table}. It is empty for any other request.
 func rest(method, path string) string {
 	_, path, _ = strings.Cut(path, "/v1/")
 	parts := strings.Split(path, "/")

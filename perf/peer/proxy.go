@@ -148,8 +148,8 @@ func (p *FaultProxy) fate(in *Request) Fault {
 	return hook(in)
 }
 
-// serve does what the fault says, and returns the status that the server answered with, or the one made up for the client
-// where the server was not asked (0: none), and the bytes of the answer's body that went to the client.
+// serve does what the fault says, and returns the status that the server answered with, or the one made up for the
+// client where the server was not asked (0: none), and the bytes of the answer's body that went to the client.
 func (p *FaultProxy) serve(w http.ResponseWriter, r *http.Request, body io.Reader, f Fault) (status int, sent int64) {
 	select {
 	case <-time.After(f.Delay):

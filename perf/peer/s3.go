@@ -64,8 +64,8 @@ func OwnS3(t testing.TB) *S3Server {
 	return bucketIn(t, versitygw.program(t).own(t))
 }
 
-// MinIO is MinIO, shared by the tests of this binary, with a bucket of the caller's own: the slow tier's second opinion.
-// It ignores a wrong If-Match on DELETE.
+// MinIO is MinIO, shared by the tests of this binary, with a bucket of the caller's own: the slow tier's second
+// opinion. It ignores a wrong If-Match on DELETE.
 func MinIO(t testing.TB) *S3Server {
 	t.Helper()
 	tier.Need(t, tier.Slow)

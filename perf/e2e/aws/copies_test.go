@@ -26,8 +26,8 @@ func (n *node) copyData() string {
 	return to
 }
 
-// A data directory is lost, and an old copy of it is started: what the original acked after the copy was taken is in the
-// tables and not in the copy. That is told loudly and once, nothing is doubled, and what is new is committed.
+// A data directory is lost, and an old copy of it is started: what the original acked after the copy was taken is in
+// the tables and not in the copy. That is told loudly and once, nothing is doubled, and what is new is committed.
 func TestRestoredOldCopy(t *testing.T) {
 	tier.Need(t, tier.CI)
 	t.Parallel()

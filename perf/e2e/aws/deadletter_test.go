@@ -47,7 +47,8 @@ func TestDeadLetterHeals(t *testing.T) {
 	p.settle(ledger, []*node{n}, tables)
 }
 
-// What is no commit request goes to the dead-letter queue with the reason, once, and the messages around it are handled.
+// What is no commit request goes to the dead-letter queue with the reason, once, and the messages around it are
+// handled.
 func TestForeignMessagesAreRejected(t *testing.T) {
 	tier.Need(t, tier.CI)
 	t.Parallel()

@@ -22,21 +22,25 @@ const (
 	functionTime = 30 * time.Second
 	// strikeWithin is when after an invocation began its function is killed: a commit takes tens of milliseconds here.
 	strikeWithin = 150 * time.Millisecond
-	// astray is the share of messages, and of batches, that are out of order. Each behind a missing one is dropped, and its sender
-	// sends again after half a minute: with too many of them that is all there is to see.
+	// astray is the share of messages, and of batches, that are out of order. Each behind a missing one is dropped, and
+	// its sender sends again after half a minute: with too many of them that is all there is to see.
 	astray = 0.15
+	// againAfter stands for a queue's visibility time-out: what a function wants again comes after it.
+	againAfter = time.Second
 	// quietTime bounds the wait for all that is held to be delivered.
 	quietTime = 2 * time.Minute
 )
 
-// manner is how unkind a delivery is. One without delay is FIFO as Lambda's event source is: a group's messages are
-// delivered in order, and in one invocation at a time; what a function wants again stays in its place.
+// manner is how unkind a delivery is.
 type manner struct {
-	functions int           // at the same time
-	copies    int           // a message is delivered 1 to so many times, besides what a function wants again
-	delay     time.Duration // a copy waits at most so long: the first of most messages not at all, half of the others less than a 16th of it
-	strike    float64       // share of invocations in whose midst the function is killed
-	seed      uint64
+	functions int // at the same time
+	copies    int // a message is delivered 1 to so many times, besides what a function wants again
+	// delay is how long a copy waits at most; the first one of most messages does not. Without it delivery is FIFO as
+	// Lambda's event source is: a group's messages come in order, and in one invocation at a time; what a function
+	// wants again stays in its place.
+	delay  time.Duration
+	strike float64 // share of invocations in whose midst the function is killed
+	seed   uint64
 }
 
 // delivery takes messages from the queue for good, holds them, and invokes functions with them. Each message is handled
@@ -87,10 +91,15 @@ type deliveryCount struct {
 	Starts      int // of functions
 }
 
+// newDelivery makes one that stands still.
+func newDelivery(t testing.TB, how manner) *delivery {
+	return &delivery{manner: how, t: t, rng: rand.New(rand.NewPCG(how.seed, 7)), groups: make(map[string]bool)}
+}
+
 // start runs the delivery until the test's end.
 func (d *delivery) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	d.stop, d.rng, d.groups = cancel, rand.New(rand.NewPCG(d.seed, 7)), make(map[string]bool)
+	d.stop = cancel
 	d.done.Go(func() { d.take(ctx) })
 	for i := range d.functions {
 		log := filepath.Join(d.t.TempDir(), fmt.Sprintf("function-%d.log", i))
@@ -113,19 +122,24 @@ func (d *delivery) take(ctx context.Context) {
 			d.t.Errorf("receive: %v", err)
 			return
 		}
-		d.mu.Lock()
-		d.count.Messages += len(msgs)
-		for _, m := range msgs {
-			d.taken++
-			for i := range 1 + d.rng.IntN(d.copies) {
-				h := heldCopy{message: m, order: d.taken}
-				if i > 0 || d.rng.Float64() < astray {
-					h.due = d.later()
-				}
-				d.hold(h)
+		d.add(msgs)
+	}
+}
+
+// add makes copies of new messages.
+func (d *delivery) add(msgs []message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count.Messages += len(msgs)
+	for _, m := range msgs {
+		d.taken++
+		for i := range 1 + d.rng.IntN(d.copies) {
+			h := heldCopy{message: m, order: d.taken}
+			if i > 0 || d.rng.Float64() < astray {
+				h.due = d.later()
 			}
+			d.hold(h)
 		}
-		d.mu.Unlock()
 	}
 }
 
@@ -201,17 +215,15 @@ func (d *delivery) batch() (batch []heldCopy, strike time.Duration) {
 	n := 1 + d.rng.IntN(10)
 	blocked := maps.Clone(d.groups)
 	for _, h := range held {
-		switch {
-		case len(batch) == n || h.due.After(now) || blocked[h.group()]:
-		case index(batch, h.MessageId) >= 0: // SQS does not hand out one message twice in a batch
-			if d.delay == 0 {
-				blocked[h.group()] = true
-			}
-		default:
+		// SQS does not hand out one message twice in a batch.
+		if len(batch) < n && !h.due.After(now) && !blocked[h.group()] && index(batch, h.MessageId) < 0 {
 			batch = append(batch, h)
 			continue
 		}
 		kept = append(kept, h)
+		if d.delay == 0 {
+			blocked[h.group()] = true // the group's order
+		}
 	}
 	slices.SortFunc(kept, func(a, b heldCopy) int { return a.order - b.order })
 	d.held = kept
@@ -242,6 +254,7 @@ func (d *delivery) settle(batch []heldCopy, answer runtimeapi.Answer, err error,
 	d.count.Delivered += len(batch)
 	if err != nil {
 		for _, h := range batch {
+			h.due = time.Now().Add(againAfter)
 			d.hold(h)
 		}
 		if struck && errors.Is(err, runtimeapi.ErrDied) {
@@ -264,6 +277,7 @@ func (d *delivery) settle(batch []heldCopy, answer runtimeapi.Answer, err error,
 			return fmt.Errorf("answered with a message that it did not get: %.500s", answer.Body)
 		}
 		d.count.Again++
+		batch[i].due = time.Now().Add(againAfter)
 		d.hold(batch[i])
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 	"firn/perf/spawn"
 )
 
-// foreignEnd is how long the foreign client may take to end: it finishes what it does, and starts Python's slowest part.
+// foreignEnd is how long the foreign client may take to end: it finishes what it does, and starts Python's slowest
+// part.
 const foreignEnd = time.Minute
 
 // foreign is PyIceberg at work on a table beside Firn (perf/readers/foreign.py).

@@ -19,8 +19,8 @@ func TestEveryAckedEventOnce(t *testing.T) {
 	everyEventOnce(t, newPipeline(t, objectStore), seed, tier.Pick(0, 15, 300), "300ms")
 }
 
-// The same through catalogs that are services, each with another client's commits among ours: PyIceberg appends, expires
-// snapshots and evolves the schema of one table meanwhile. Its commits survive, and ours land once.
+// The same through catalogs that are services, each with another client's commits among ours: PyIceberg appends,
+// expires snapshots and evolves the schema of one table meanwhile. Its commits survive, and ours land once.
 func TestEveryAckedEventOnceBesideAnotherClient(t *testing.T) {
 	tier.Need(t, tier.CI)
 	f := func(name string, kind func(testing.TB, *pipeline) catalogKind) {
@@ -62,6 +62,9 @@ func everyEventOnce(t *testing.T, p *pipeline, seed uint64, kills int, cutInterv
 			return
 		}
 	}
+	if c := p.delivery.counts(); c.Killed == 0 || c.Delivered <= c.Messages {
+		t.Errorf("the delivery was too kind to show anything: %+v", c)
+	}
 	for _, f := range p.foreign {
 		await(t, "the foreign client did some of everything", 2*time.Minute, f.busy)
 	}
@@ -78,8 +81,8 @@ var shipping = func() (all []int) {
 	return all
 }()
 
-// settle ends the load and the killing, drains every node, and reads the tables, with DuckDB and PyIceberg unless engines
-// are named: the ledger's events are there as they should be, and no late copy of a message changes that.
+// settle ends the load and the killing, drains every node, and reads the tables, with DuckDB and PyIceberg unless
+// engines are named: the ledger's events are there as they should be, and no late copy of a message changes that.
 func (p *pipeline) settle(ledger *e2e.Ledger, nodes []*node, tables []string, engines ...string) {
 	t := p.t
 	t.Helper()

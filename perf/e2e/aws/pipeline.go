@@ -53,6 +53,8 @@ func (p *pipeline) functionEnv() []string {
 // deliver starts the delivery from the queue to the functions.
 func (p *pipeline) deliver(how manner) {
 	p.t.Helper()
-	p.delivery = &delivery{manner: how, t: p.t, sqs: p.sqs, queue: p.queue, binary: e2e.Bootstrap(p.t), env: p.functionEnv()}
-	p.delivery.start()
+	d := newDelivery(p.t, how)
+	d.sqs, d.queue, d.binary, d.env = p.sqs, p.queue, e2e.Bootstrap(p.t), p.functionEnv()
+	p.delivery = d
+	d.start()
 }

@@ -19,8 +19,8 @@ func TestCommitsUnderFaultsMinistack(t *testing.T) {
 	underFaults(t, l.proxy, l.ours, l.store, func() catalog.Catalog { return open(t, config(t, l.proxy.URL, l.account, l.store)) })
 }
 
-// TestBesidePyIceberg: PyIceberg appends, expires, adds a column and sets properties while we commit, to a table of ours
-// and to one of its own making; some of our answers are lost. Its commits survive, ours land once.
+// TestBesidePyIceberg: PyIceberg appends, expires, adds a column and sets properties while we commit, to a table of
+// ours and to one of its own making; some of our answers are lost. Its commits survive, ours land once.
 func TestBesidePyIceberg(t *testing.T) {
 	l := newLake(t)
 	p := startTheirs(t, l.env...)

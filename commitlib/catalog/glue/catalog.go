@@ -1,17 +1,17 @@
 // Package glue is the catalog that AWS's Glue Data Catalog keeps: a table's pointer is the metadata_location in its
 // entry, and the compare-and-swap is UpdateTable with the version id that GetTable stated.
 //
-//	<table>/metadata/<version>-<uuid>.metadata.json   a metadata file; created exclusively under a random name, never changed
+//	<table>/metadata/<version>-<uuid>.metadata.json   created exclusively under a random name, never changed
 //
-// Invariants: an entry only ever names a metadata file that is durable; a file's name is never used twice, so that equal
-// metadata locations are equal states; what others keep in an entry (owner, description, retention, parameters) survives
-// our swaps; nothing that was written is deleted, whatever the answer.
+// Invariants: an entry only ever names a metadata file that is durable; a file's name is never used twice, so that
+// equal metadata locations are equal states; what others keep in an entry (owner, description, retention, parameters)
+// survives our swaps; nothing that was written is deleted, whatever the answer.
 //
 // What is written to an entry is what Iceberg's own Glue catalogs (Java, PyIceberg) write for the same metadata,
 // so that Athena, Spark and the rest read it and may commit beside us. They hold to the same version id.
 //
-// Committers and ingestd use it, from any number of processes at once. The service is spoken to by a small client of this
-// package's own (client.go says why).
+// Committers and ingestd use it, from any number of processes at once. The service is spoken to by a small client of
+// this package's own (client.go says why).
 package glue
 
 import (
@@ -52,8 +52,8 @@ type Config struct {
 //  2. The metadata file is created exclusively under a new random name, and beside that GetTable reads the entry: its
 //     version id, and whether it still names the base's metadata file. If it does not: conflict.
 //  3. UpdateTable makes the entry name the new file, with that version id: the service refuses it if the entry was
-//     changed since 2. This is the commit point. A refusal is a conflict, if the request was sent once; no answer, a 5xx,
-//     or a refusal of what was sent twice is unknown.
+//     changed since 2. This is the commit point. A refusal is a conflict, if the request was sent once; no answer, a
+//     5xx, or a refusal of what was sent twice is unknown.
 //
 // A crash between 2 and 3 leaves a metadata file that nothing names. UpdateTable is sent again only where it was surely
 // not carried out: when no connection could be made, or the service answered that it throttles.

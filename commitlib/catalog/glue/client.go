@@ -74,8 +74,8 @@ func regionEndpoint(region string) string {
 	return "https://glue." + region + "." + suffix
 }
 
-// read sends a request that changes nothing, again and again until it is answered for good. The error is an *answer, the
-// context's, or the network's.
+// read sends a request that changes nothing, again and again until it is answered for good. The error is an *answer,
+// the context's, or the network's.
 func (c *client) read(ctx context.Context, op string, in, out any) error {
 	_, err := c.call(ctx, op, in, out, true)
 	return err
@@ -177,7 +177,8 @@ type unsentError struct{ error }
 
 func (e unsentError) Unwrap() error { return e.error }
 
-// sureAbout says whether a request was surely not sent, and whether it was surely not carried out and may be sent again.
+// sureAbout says whether a request was surely not sent, and whether it was surely not carried out and may be sent
+// again.
 func sureAbout(err error) (unsent, undone bool) {
 	if _, ok := errors.AsType[unsentError](err); ok {
 		return true, true

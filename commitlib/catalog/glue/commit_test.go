@@ -26,7 +26,7 @@ func firnSpec(t *testing.T) catalog.Spec {
 	return catalog.Spec{Schema: iceberg.EventSchema(iceberg.String), Partition: partition, Properties: commitlib.NewTableProperties()}
 }
 
-// TestCost counts the requests of a warm commit, and of a look at a table that did not change.
+// TestCost counts the requests of a warm commit, of a load, and of a look at a table that did not change.
 func TestCost(t *testing.T) {
 	w := newWorld(t)
 	table, err := w.cat.Create(t.Context(), clicks, firnSpec(t))
@@ -35,46 +35,49 @@ func TestCost(t *testing.T) {
 	}
 	s, c := newSender(t, w.store, table), committer(w.cat, w.store)
 	commit(t, c, s.stage(1))
+	var mu sync.Mutex
+	sent := map[string]int{}
+	w.proxy.Hook(func(r *peer.Request) peer.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		sent[r.Operation]++
+		return peer.Fault{}
+	})
+	want := func(what string, glue map[string]int, store map[objstore.Op]int) {
+		t.Helper()
+		mu.Lock()
+		defer mu.Unlock()
+		if !maps.Equal(sent, glue) {
+			t.Errorf("%s made the requests %v, want %v", what, sent, glue)
+		}
+		counts, stored := w.store.Counts(), map[objstore.Op]int{}
+		for op := objstore.OpPut; op <= objstore.OpDelete; op++ {
+			if n := counts.Of(op).Calls; n > 0 {
+				stored[op] = n
+			}
+		}
+		if !maps.Equal(stored, store) {
+			t.Errorf("%s made the store's requests %v, want %v", what, stored, store)
+		}
+		clear(sent)
+		w.store.ResetCounts()
+	}
 	for range 3 {
 		r := s.stage(1)
 		w.store.ResetCounts()
-		w.proxy.ResetCounts()
 		commit(t, c, r)
-		w.wantRequests("a warm commit", map[string]int{"GetTable": 1, "UpdateTable": 1}, map[objstore.Op]int{objstore.OpPut: 3})
+		want("a warm commit", map[string]int{"GetTable": 1, "UpdateTable": 1}, map[objstore.Op]int{objstore.OpPut: 3})
 	}
 	now := w.load()
-	w.store.ResetCounts()
-	w.proxy.ResetCounts()
+	want("a load", map[string]int{"GetTable": 1}, map[objstore.Op]int{objstore.OpHead: 1, objstore.OpGet: 1})
 	if same, err := w.cat.Refresh(t.Context(), now); err != nil || same != now {
 		t.Errorf("refresh: %v, %v", same, err)
 	}
-	w.wantRequests("a refresh", map[string]int{"GetTable": 1}, map[objstore.Op]int{})
+	want("a refresh", map[string]int{"GetTable": 1}, map[objstore.Op]int{})
 }
 
-func (w *world) wantRequests(what string, glue map[string]int, store map[objstore.Op]int) {
-	w.Helper()
-	got := map[string]int{}
-	for name := range w.proxy.Counts() {
-		if n := w.proxy.Requests(name); n > 0 {
-			got[name] = n
-		}
-	}
-	if !maps.Equal(got, glue) {
-		w.Errorf("%s made the requests %v, want %v", what, got, glue)
-	}
-	counts, stored := w.store.Counts(), map[objstore.Op]int{}
-	for op := objstore.OpPut; op <= objstore.OpDelete; op++ {
-		if n := counts.Of(op).Calls; n > 0 {
-			stored[op] = n
-		}
-	}
-	if !maps.Equal(stored, store) {
-		w.Errorf("%s made the store's requests %v, want %v", what, stored, store)
-	}
-}
-
-// TestCommitsUnderFaults: committers that share nothing but the service get the same requests, while their answers
-// are lost, their connections reset, and the service throttles and errs. Each data file is in the table once, and is there.
+// TestCommitsUnderFaults: committers that share nothing but the service get the same requests, while their answers are
+// lost, their connections reset, and the service throttles and errs. Each data file is in the table once, and is there.
 func TestCommitsUnderFaults(t *testing.T) {
 	w := newWorld(t)
 	underFaults(t, w.proxy, w.cat, w.store, func() catalog.Catalog { return open(t, config(t, w.proxy.URL, newAccount(), w.store)) })

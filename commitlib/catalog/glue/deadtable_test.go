@@ -13,8 +13,8 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// TestDeadTables: an entry that is no Iceberg table of this warehouse is refused with what it is and what to do. Its name
-// is taken, a list leaves it out unless it says that it is one, and a swap on what was there before is a conflict.
+// TestDeadTables: an entry that is no Iceberg table of this warehouse is refused with what it is and what to do. Its
+// name is taken, a list leaves it out unless it says that it is one, and a swap on what was there before is a conflict.
 func TestDeadTables(t *testing.T) {
 	const elsewhere = "s3://other-bucket/db/clicks/metadata/00003-5c1a3a1e-8d4f-4a53-9d6f-0d2f2f7d7c11.metadata.json"
 	f := func(name string, listed bool, entry map[string]any, parts ...string) {

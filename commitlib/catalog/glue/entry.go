@@ -65,7 +65,8 @@ func newEntry(text json.RawMessage) (*entry, error) {
 	return e, nil
 }
 
-// metadataLocation returns where the entry says that the table's metadata lies, or why it is no table that we can write.
+// metadataLocation returns where the entry says that the table's metadata lies, or why it is no table that we can
+// write.
 func (e *entry) metadataLocation() (string, error) {
 	kind := e.parameters[paramTableType]
 	location := e.parameters[paramMetadataLocation]
@@ -101,9 +102,9 @@ func newTableInput(id catalog.Ident, location string, m *iceberg.Metadata) table
 	return empty.tableInput(id, location, "", nil, m)
 }
 
-// tableInput is the entry that makes m, which lies at location, the table's metadata after base, which lies at previous.
-// It is what Iceberg's Java catalog writes, which PyIceberg's differs from in one thing: that copies all table
-// properties into the parameters. Copies that are there are kept true, so that nobody is shown old watermarks.
+// tableInput is the entry that makes m, which lies at location, the table's metadata after base, which lies at
+// previous. It is what Iceberg's Java catalog writes, which PyIceberg's differs from in one thing: that copies all
+// table properties into the parameters. Copies that are there are kept true, so that nobody is shown old watermarks.
 func (e *entry) tableInput(id catalog.Ident, location, previous string, base, m *iceberg.Metadata) tableInput {
 	in := tableInput{"Name": id.Name, "TableType": externalTable}
 	for _, name := range carried {

@@ -17,8 +17,8 @@ import (
 	"firn/perf/tier"
 )
 
-// TestModel holds each request to AWS's own description of the API, as botocore has it, and each signature to the one that
-// botocore makes for the same request at the same time. No emulator looks at either.
+// TestModel holds each request to AWS's own description of the API, as botocore has it, and each signature to the one
+// that botocore makes for the same request at the same time. No emulator looks at either.
 func TestModel(t *testing.T) {
 	tier.Need(t, tier.CI)
 	w := newWorld(t)

@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// service is Glue in this process, as strict as AWS documents it: UpdateTable replaces the whole entry, refuses a version
-// id that is not the entry's, and members or texts that the API does not take. Its version ids are not consecutive.
+// service is Glue in this process, as strict as AWS documents it: UpdateTable replaces the whole entry, refuses a
+// version id that is not the entry's, and members or texts that the API does not take. Its version ids are not
+// consecutive.
 type service struct {
 	mu        sync.Mutex // protects all below
 	databases map[string]map[string]any

@@ -67,6 +67,7 @@ var codes = map[string]verdict{
 	"BandwidthLimitExceeded":   {answer: unknown, throttled: true},
 	"Throttling":               {answer: unknown, throttled: true},
 	"ThrottlingException":      {answer: unknown, throttled: true}, // also with 400
+	"KMS.ThrottlingException":  {answer: unknown, throttled: true},
 	"ThrottledException":       {answer: unknown, throttled: true},
 	"TooManyRequestsException": {answer: unknown, throttled: true},
 	"TooManyRequests":          {answer: unknown, throttled: true},

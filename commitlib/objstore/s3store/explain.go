@@ -13,6 +13,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
+	"firn/commitlib/awsenv"
 	"firn/commitlib/objstore"
 )
 
@@ -84,6 +85,10 @@ func (e *Error) Unwrap() []error {
 
 // innermost skips the SDK's layers, which repeat operation, URL and request id.
 func innermost(err error) error {
+	var unsigned *awsenv.CredentialsError
+	if errors.As(err, &unsigned) {
+		return unsigned
+	}
 	var op *smithy.OperationError
 	if errors.As(err, &op) {
 		err = op.Err

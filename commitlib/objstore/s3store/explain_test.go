@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"firn/commitlib/awsenv"
 	"firn/commitlib/objstore"
 )
 
@@ -117,6 +120,15 @@ func TestOpen(t *testing.T) {
 	f("no bucket", "open object store s3://bucket/ware: bucket bucket answered list with 404 NoSuchBucket", noBucket)
 	f("no permission", "allow s3:ListBucket", denied)
 	f("no S3", "check AWS_REGION and AWS_ENDPOINT_URL_S3", reply{status: 302, text: "<html>"})
+
+	unsigned := script(t, ok)
+	cfg := testConfig(unsigned.URL)
+	cfg.AWS.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{}, &awsenv.CredentialsError{Err: errors.New("nobody gives credentials here; get some")}
+	})
+	if _, err := Open(t.Context(), cfg); err == nil || err.Error() != "open object store s3://bucket/ware: list in bucket bucket: nobody gives credentials here; get some" || unsigned.requests() != 0 {
+		t.Errorf("without credentials: %v", err)
+	}
 
 	hung, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -32,6 +32,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"firn/commitlib/awsenv"
 	"firn/commitlib/objstore"
 )
 
@@ -54,8 +55,8 @@ var (
 )
 
 // Open makes the store, and asks it one question: whether the bucket is there and may be listed. An answer that says
-// otherwise is an error that says what to change. No answer is none: a daemon must start while its store is away, and
-// what it holds waits. A store over every bucket asks nothing.
+// otherwise is an error that says what to change, and so are credentials that cannot be had. No answer is none: a daemon
+// must start while its store is away, and what it holds waits. A store over every bucket asks nothing.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s, err := New(cfg)
 	if err != nil {
@@ -66,7 +67,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	if err := s.check(ctx, s.bucket, s.prefix, 1); errors.Is(err, objstore.ErrFatal) {
+	err = s.check(ctx, s.bucket, s.prefix, 1)
+	var unsigned *awsenv.CredentialsError
+	if errors.Is(err, objstore.ErrFatal) || errors.As(err, &unsigned) {
 		return nil, fmt.Errorf("open object store %s: %w", cfg.Root, err)
 	}
 	return s, nil

@@ -22,18 +22,17 @@ import (
 // Catalog implements catalog.Catalog over HTTP. Its methods may be called concurrently. It remembers a few words and
 // the vended credentials of each table, nothing that a restart would miss.
 type Catalog struct {
-	cfg    Config
-	http   *http.Client
-	log    *slog.Logger
-	now    func() time.Time
-	token  *renewed[string] // nil: no OAuth2
-	signer *v4.Signer       // nil: no SigV4
-	asked  chan struct{}    // holds one token: whoever takes it may ask for the configuration
+	cfg     Config
+	http    *http.Client
+	log     *slog.Logger
+	now     func() time.Time
+	service *renewed[*service]
+	token   *renewed[string] // nil: no OAuth2
+	signer  *v4.Signer       // nil: no SigV4
 
-	mu      sync.Mutex // protects all below
-	service *service   // nil until the service has told
-	etags   map[catalog.Ident]etag
-	vended  map[string]*vendedCredentials // by the prefix of locations that they are for
+	mu     sync.Mutex // protects all below
+	etags  map[catalog.Ident]etag
+	vended map[string]*vendedCredentials // by the prefix of locations that they are for
 }
 
 // etag is the entity tag that a service gave to one state of a table.
@@ -56,7 +55,7 @@ func New(cfg Config) (*Catalog, error) {
 		cfg.Transport = newTransport()
 	}
 	c := &Catalog{
-		cfg: cfg, log: cfg.Logger, now: cfg.Now, asked: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Logger, now: cfg.Now,
 		http:  &http.Client{Transport: cfg.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		etags: map[catalog.Ident]etag{}, vended: map[string]*vendedCredentials{},
 	}
@@ -66,6 +65,7 @@ func New(cfg Config) (*Catalog, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
+	c.service = newRenewed(c.now, 2*cfg.Timeout, c.askConfig) // a token may come first
 	if cfg.Credential != "" {
 		c.token = newRenewed(c.now, cfg.Timeout, c.fetchToken)
 	}
@@ -133,10 +133,10 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident, known *catalog.Tab
 	return c.table(id, known, nil, a, began)
 }
 
-// tableAnswer is the specification's LoadTableResult, which also answers a create, and CommitTableResponse.
+// tableAnswer is the specification's LoadTableResult, which also answers a create, and CommitTableResponse, without the
+// metadata, which is most of it.
 type tableAnswer struct {
 	MetadataLocation   string              `json:"metadata-location"`
-	Metadata           json.RawMessage     `json:"metadata"`
 	Config             map[string]string   `json:"config"`
 	StorageCredentials []storageCredential `json:"storage-credentials"`
 }
@@ -144,8 +144,12 @@ type tableAnswer struct {
 // table reads an answer that holds a table's state. It returns known where the state is that one. before is an earlier
 // state's metadata where known is none; both may be nil.
 func (c *Catalog) table(id catalog.Ident, known *catalog.Table, before *iceberg.Metadata, a *answer, began time.Time) (*catalog.Table, error) {
+	metadata, rest, err := iceberg.CutMember(a.body, "metadata")
 	var got tableAnswer
-	if err := json.Unmarshal(a.body, &got); err != nil {
+	if err == nil {
+		err = json.Unmarshal(rest, &got)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the catalog's answer: %w", err)
 	}
 	if got.MetadataLocation == "" {
@@ -156,7 +160,7 @@ func (c *Catalog) table(id catalog.Ident, known *catalog.Table, before *iceberg.
 		if known != nil {
 			before = known.Metadata
 		}
-		m, err := iceberg.ParseMetadataAfter(got.Metadata, before)
+		m, err := iceberg.ParseMetadataAfter(metadata, before)
 		if err != nil {
 			return nil, fmt.Errorf("read the catalog's answer: %w", err)
 		}

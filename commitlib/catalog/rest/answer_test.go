@@ -126,15 +126,25 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestAnotherTablesAnswer: a commit's answer that is about another table proves nothing.
-func TestAnotherTablesAnswer(t *testing.T) {
+// TestAnotherAnswer: a commit's answer that is about another table, or does not hold the snapshot, proves nothing.
+func TestAnotherAnswer(t *testing.T) {
 	s := newService(t)
 	c, base := s.opened(rest.Config{})
-	other := *newMetadata()
+	after, err := base.Metadata.WithSnapshot(next(base, 1).Snapshot, nil, "", time.UnixMilli(1_700_000_001_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *after
 	other.TableUUID[0]++
-	s.on("POST "+tablePath, answer(200, tableJSON(&other, 1, "")))
-	_, err := c.Swap(t.Context(), base, next(base, 1))
-	wantError(t, "swap", err, catalog.ErrUnknown)
+	for what, m := range map[string]*iceberg.Metadata{"another table": &other, "without the snapshot": base.Metadata} {
+		s.on("POST "+tablePath, answer(200, tableJSON(m, 1, "")))
+		_, err = c.Swap(t.Context(), base, next(base, 1))
+		wantError(t, what, err, catalog.ErrUnknown)
+	}
+	s.on("POST "+tablePath, answer(200, tableJSON(after, 1, "")))
+	if _, err = c.Swap(t.Context(), base, next(base, 1)); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestServiceAway: nobody listens.

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// renewed holds a value that expires: an access token, or credentials. It is fetched when it is first asked for and
-// again before it expires, by one fetch at a time, whoever asks. While an old value still holds nobody waits for the
-// new one, and a fetch without success is not repeated for a while.
+// renewed holds a value that the service gives, and that may expire: its configuration, an access token, credentials. It
+// is fetched when it is first asked for and again before it expires, by one fetch at a time, whose answer or error all
+// share who ask meanwhile. While an old value still holds nobody waits for the new one, and a fetch without success is
+// not repeated for a while.
 type renewed[T comparable] struct {
 	now     func() time.Time
 	timeout time.Duration

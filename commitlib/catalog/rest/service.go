@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"firn/commitlib/catalog"
 )
@@ -45,36 +46,21 @@ func (c *Catalog) Connect(ctx context.Context) error {
 	return err
 }
 
-// serviceOf returns the service's configuration. One caller asks, the others wait; an error is not remembered.
+// serviceOf returns the service's configuration. It holds from the first answer on; an error is not remembered.
 func (c *Catalog) serviceOf(ctx context.Context) (*service, error) {
-	told := func() *service {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.service
-	}
-	if s := told(); s != nil {
-		return s, nil
-	}
-	select {
-	case c.asked <- struct{}{}:
-		defer func() { <-c.asked }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("await the catalog's configuration: %w", ctx.Err())
-	}
-	if s := told(); s != nil {
-		return s, nil
-	}
-	s, err := c.askConfig(ctx)
+	s, err := c.service.get(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("ask the catalog %s for its configuration: %w", c.cfg.URI, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.service = s
 	return s, nil
 }
 
-func (c *Catalog) askConfig(ctx context.Context) (*service, error) {
+func (c *Catalog) askConfig(ctx context.Context) (*service, time.Time, error) {
+	s, err := c.readConfig(ctx)
+	return s, time.Time{}, err
+}
+
+func (c *Catalog) readConfig(ctx context.Context) (*service, error) {
 	req := request{endpoint: getConfig, limit: maxConfigBytes}
 	if c.cfg.Warehouse != "" {
 		req.query = url.Values{"warehouse": {c.cfg.Warehouse}}

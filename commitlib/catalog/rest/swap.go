@@ -78,8 +78,12 @@ func (c *Catalog) swap(ctx context.Context, base *catalog.Table, ch catalog.Chan
 		return nil, err
 	}
 	t, err := c.table(base.Ident, nil, base.Metadata, a, began)
-	if err == nil && t.Metadata.TableUUID != base.Metadata.TableUUID {
+	switch {
+	case err != nil:
+	case t.Metadata.TableUUID != base.Metadata.TableUUID:
 		err = fmt.Errorf("the answer is about a table with UUID %s, not %s", t.Metadata.TableUUID, base.Metadata.TableUUID)
+	case t.Metadata.Snapshot(ch.Snapshot.ID) == nil: // a rival's may be current by now, but ours must be there
+		err = fmt.Errorf("the answer does not hold snapshot %d", ch.Snapshot.ID)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", catalog.ErrUnknown, err)

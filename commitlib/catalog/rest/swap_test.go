@@ -67,9 +67,8 @@ func TestCommitRequest(t *testing.T) {
 		t.Fatalf("%v: %s", err, kept)
 	}
 	now.Metadata = m
-	if _, err := c.Swap(t.Context(), now, next(now, 8)); err != nil {
-		t.Fatal(err)
-	}
+	_, err = c.Swap(t.Context(), now, next(now, 8)) // answered as before, which is about another snapshot
+	wantError(t, "swap", err, catalog.ErrUnknown)
 	var got struct {
 		Requirements []map[string]any
 		Updates      []map[string]any

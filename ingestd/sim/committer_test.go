@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/catalog"
+	"firn/commitlib/objstore"
 )
 
 // committer is one process that takes messages from the queue and commits them, again and again.
@@ -158,6 +160,18 @@ func (w *world) watermark(ct *catalog.Table, r *commitlib.Request) (mark commitl
 	return mark
 }
 
+// claimGone reports whether a message stands for a request that is not there: then it is dropped, next or not.
+func (w *world) claimGone(d *delivery) (gone bool) {
+	if d.claim == "" {
+		return false
+	}
+	w.inCalm(func() {
+		_, err := w.store.Head(context.Background(), d.claim)
+		gone = errors.Is(err, objstore.ErrNotExist)
+	})
+	return gone
+}
+
 // checkNotDropped: what was next when it arrived, and is next still, may have failed; it must not have been
 // acknowledged.
 func (w *world) checkNotDropped(t *table, next []nextOne, failed func(id string) bool) {
@@ -167,7 +181,7 @@ func (w *world) checkNotDropped(t *table, next []nextOne, failed func(id string)
 	ct := w.peek(t)
 	for _, n := range next {
 		r := n.d.req
-		if ct != nil && !failed(n.d.msg.ID) && ct.Metadata.TableUUID == r.TableUUID && w.watermark(ct, r) == r.First-1 && !t.tampered(n.ct.LoadedAt) {
+		if ct != nil && !failed(n.d.msg.ID) && ct.Metadata.TableUUID == r.TableUUID && w.watermark(ct, r) == r.First-1 && !t.tampered(n.ct.LoadedAt) && !w.claimGone(n.d) {
 			w.bad("request [%d, %d] of %s was next on %s, and was acknowledged without being applied", r.First, r.Last, w.label("L", r.Log), t.id.Name)
 		}
 	}

@@ -107,7 +107,7 @@ func (n *node) start() {
 	}
 	sc.Logger, sc.Seed = quiet, w.fate.Uint64()|1
 	sc.Encoder = datafile.Config{Level: datafile.Fastest, PageBytes: 4 << 10, RowGroupBytes: 64 << 10}
-	sender := &senderQueue{q: w.queue, p: d.process}
+	sender := &senderQueue{q: w.queue, p: d.process, store: store}
 	if w.embedded {
 		sender.inner = d.embed(n.dir.name)
 	}

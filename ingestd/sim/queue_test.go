@@ -7,7 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"firn/commitlib"
+	"firn/commitlib/objstore"
 	"firn/ingestd/commitq"
 )
 
@@ -26,6 +29,7 @@ type queue struct {
 type delivery struct {
 	msg   commitlib.Message
 	req   *commitlib.Request
+	claim string // the key where the request lies; empty: in the message
 	tries int
 }
 
@@ -34,9 +38,11 @@ const maxTries = 8
 
 // senderQueue is the queue as a node sees it.
 type senderQueue struct {
-	q     *queue
-	p     *process
-	inner *commitq.InProcess // takes the messages instead, where daemons commit for themselves
+	q      *queue
+	p      *process
+	store  objstore.Store     // as the node has it: for requests that do not fit a message
+	inner  *commitq.InProcess // takes the messages instead, where daemons commit for themselves
+	claims []*commitlib.Claim
 }
 
 var errQueue = errors.New("queue is unreachable")
@@ -63,6 +69,11 @@ func (s *senderQueue) Send(_ context.Context, msgs []commitq.Message) error {
 			continue
 		}
 		d := &delivery{msg: m, req: req}
+		if s.q.n%3 == 0 {
+			if d.msg.Body, d.claim, err = s.claim(m); err != nil {
+				return err
+			}
+		}
 		copies, err := w.mail()
 		for _, delay := range copies {
 			s.q.post(d, delay)
@@ -73,6 +84,39 @@ func (s *senderQueue) Send(_ context.Context, msgs []commitq.Message) error {
 		}
 	}
 	return nil
+}
+
+// claim puts a request aside, as one that is too large for a message. Now and then somebody removes one that is still
+// needed: whoever goes by age may find the wrong one.
+func (s *senderQueue) claim(m commitq.Message) (body []byte, key string, err error) {
+	w := s.q.w
+	claim, err := commitlib.StoreClaim(context.Background(), s.store, m.Body)
+	if err != nil {
+		return nil, "", err
+	}
+	w.step("claimed %s", m.ID)
+	s.claims = append(s.claims, claim)
+	if s.q.n%4 == 0 && !w.over {
+		w.step("a claim is gone")
+		w.inCalm(func() { err = w.store.Delete(context.Background(), s.claims[0].Key) })
+		if err != nil {
+			w.bad("remove a claim: %v", err)
+		}
+		s.claims = s.claims[1:]
+	}
+	return claim.Message, claim.Key, nil
+}
+
+// Settled implements commitq.Settler.
+func (s *senderQueue) Settled(ctx context.Context, group string, log uuid.UUID, last commitlib.Seq) {
+	for i := 0; i < len(s.claims); {
+		if c := s.claims[i]; c.Log != log || c.Last > last {
+			i++
+			continue
+		}
+		_ = s.store.Delete(ctx, s.claims[i].Key) // one that stays harms nobody
+		s.claims = slices.Delete(s.claims, i, i+1)
+	}
 }
 
 func orNil(err error) string {

@@ -54,7 +54,7 @@ func TestSeeds(t *testing.T) {
 var (
 	common = []string{
 		"acked", "sent again", "events for %s not acked", "crashed, restarted", "crashed, stays down", "suspended until", "broke down, restarted",
-		"committer %d killed", "committer %d suspended", "fault: ", "sent %s", "handed over", "gave up message", "the store is out", "the queue loses",
+		"committer %d killed", "committer %d suspended", "fault: ", "sent %s", "handed over", "claimed %s", "a claim is gone", "gave up message", "the store is out", "the queue loses",
 		"backed up", "disk lost", "started as a copy",
 		"foreign: append", "foreign: expire", "foreign: a property", "foreign: delete %d of", "foreign: remove %d orphans", "foreign: add a column",
 		"foreign: merge the manifests", "the hint of %s is gone", "the hint of %s is set back", "user: roll", "user: point main",

@@ -9,9 +9,10 @@ import (
 	"net"
 	"path/filepath"
 	"sort"
-	"strings"
 	"time"
 
+	"firn/commitlib/awsenv"
+	"firn/commitlib/fifo"
 	"firn/commitlib/warehouse"
 )
 
@@ -169,11 +170,10 @@ func (c Config) Validate() error {
 		}
 		bad(flagName(v.Variable), "%s", v.Problem)
 	}
-	if c.Queue != "" && !c.lake().OnS3() {
+	if c.lake().OnS3() {
+		errs = append(errs, c.checkAWS()...)
+	} else if c.Queue != "" {
 		bad("queue", "the committer behind it could not reach a warehouse in a directory: give a -warehouse on S3, or leave -queue out")
-	}
-	if c.Queue != "" && !strings.HasSuffix(c.Queue, ".fifo") {
-		bad("queue", "%q is no FIFO queue's URL, which ends in .fifo: a table's requests must stay in order", c.Queue)
 	}
 	if !validNamespace(c.Namespace) {
 		bad("namespace", "%q does not match ^[a-z][a-z0-9_]{0,127}$, which every catalog accepts", c.Namespace)
@@ -219,6 +219,21 @@ func (c Config) Validate() error {
 		bad("drain", "not together with -salvage: start with -salvage first, look, then drain")
 	}
 	return errors.Join(errs...)
+}
+
+// checkAWS looks at the AWS_ variables, and at the queue in their light.
+func (c Config) checkAWS() (errs []error) {
+	getenv := c.lake().Getenv
+	_, err := awsenv.Load(getenv)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if region := awsenv.Region(getenv); c.Queue != "" && region != "" { // that it is missing has been said
+		if err := fifo.CheckURL(c.Queue, region); err != nil {
+			errs = append(errs, fmt.Errorf("-queue: %w", err))
+		}
+	}
+	return errs
 }
 
 func loopback(host string) bool {

@@ -33,7 +33,7 @@ func TestFlagWinsOverEnvironment(t *testing.T) {
 func TestAllViolationsAtOnce(t *testing.T) {
 	_, err := Parse([]string{
 		"-listen", "0.0.0.0:80", "-cut-interval", "1ms", "-table-share", "2", "-body-bytes", "2MiB", "-event-bytes", "4MiB", "-in-flight-bytes", "3MiB",
-		"-warehouse", "s3a://bucket/x", "-queue", "https://sqs.eu-west-1.amazonaws.com/1/q", "-reply-within", "0s", "-namespace", "Default",
+		"-warehouse", "s3a://bucket/x", "-queue", "https://sqs.eu-west-1.amazonaws.com/1/q.fifo", "-reply-within", "0s", "-namespace", "Default",
 	}, nil)
 	if err == nil {
 		t.Fatal("accepted")
@@ -68,8 +68,36 @@ func TestWrongFlags(t *testing.T) {
 	f(`unknown environment variable FIRN_COLOR_OF_THE_SKY: no flag has that name`, nil, []string{"FIRN_COLOR_OF_THE_SKY=blue"})
 	f(`-cut-interval: 1ms is not between 100ms and 1h`, []string{"-cut-interval", "1ms"}, nil)
 	f(`-queue: the committer behind it could not reach a warehouse in a directory: give a -warehouse on S3, or leave -queue out`, []string{"-queue", "https://sqs.example.com/1/q.fifo"}, nil)
-	f(`-catalog-uri: is not set: write the service's URI without /v1, such as https://catalog.example.com/iceberg`, []string{"-warehouse", "s3://lake"}, []string{"FIRN_CATALOG=rest"})
+	f(`-catalog-uri: is not set: write the service's URI without /v1, such as https://catalog.example.com/iceberg`, []string{"-warehouse", "s3://lake"}, []string{"FIRN_CATALOG=rest", "AWS_REGION=eu-west-1"})
 	f(`FIRN_CATALOG_TOKEN: means nothing here, since the catalog is objectstore, which is the warehouse itself: unset it, or set FIRN_CATALOG=rest`, nil, []string{"FIRN_CATALOG_TOKEN=x"})
+}
+
+// TestWrongAWSEnvironment wants every mistake that the environment shows told at once, before anything is opened.
+func TestWrongAWSEnvironment(t *testing.T) {
+	f := func(environ []string, want ...string) {
+		t.Helper()
+		var stdout, stderr strings.Builder
+		args := []string{"-data", t.TempDir(), "-warehouse", "s3://lake/events", "-queue", "https://sqs.eu-west-1.amazonaws.com/123456789012/commits.fifo"}
+		if status := command(args, environ, &stdout, &stderr); status != 2 {
+			t.Errorf("%v: status %d", environ, status)
+		}
+		for _, w := range want {
+			if strings.Count(stderr.String(), w) != 1 {
+				t.Errorf("%v: want %q once in\n%s", environ, w, stderr.String())
+			}
+		}
+		if lines := strings.Count(stderr.String(), "\n"); lines > len(want)+2 || strings.Contains(stderr.String(), "hunter2") {
+			t.Errorf("%v: more than was asked for:\n%s", environ, stderr.String())
+		}
+	}
+	f(nil, "AWS_REGION is not set")
+	f([]string{"AWS_REGION=Ireland"}, "is no region", "set AWS_REGION=eu-west-1")
+	f([]string{"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIA"}, "AWS_SECRET_ACCESS_KEY is not", "set AWS_REGION=eu-west-1")
+	f([]string{"AWS_REGION=eu-west-1", "AWS_SECRET_ACCESS_KEY=hunter2"}, "AWS_ACCESS_KEY_ID is not")
+	f([]string{"AWS_REGION=eu-west-1", "AWS_PROFILE=work"}, "AWS_PROFILE")
+	f([]string{"AWS_REGION=eu-west-1", "AWS_EC2_METADATA_DISABLED=true"}, "there are no credentials")
+	f([]string{"AWS_REGION=eu-west-1", "AWS_ENDPOINT_URL_S3=localhost:9000"}, "AWS_ENDPOINT_URL_S3")
+	f([]string{"AWS_REGION=eu-west-1", "FIRN_S3_SSE=aes", "FIRN_CATALOG=hive"}, "-s3-sse", "-catalog:")
 }
 
 // TestAWSSettings wants each setting from a flag and from the environment alike, secrets from there alone, and never

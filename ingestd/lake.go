@@ -122,12 +122,21 @@ func (d *daemon) settleIn(ctx context.Context) error {
 	case errors.Is(err, warehouse.ErrUnconditional), mustAct(err) && !holds:
 		return err
 	}
-	d.logger.Error("nothing can be shipped yet; events of known tables are acked and wait in the log, and it is tried again", "error", err.Error())
+	d.tellUnproven(err)
 	return nil
 }
 
-// awaitProof returns nil once prove has succeeded, or ctx's end; its error is a store that must not be written to. What
-// settleIn has logged is not logged again.
+// tellUnproven logs once that nothing can be shipped, and once more if that turns out to need somebody who acts.
+func (d *daemon) tellUnproven(err error) {
+	act := mustAct(err)
+	if d.unproven && (d.unprovenAct || !act) {
+		return
+	}
+	d.unproven, d.unprovenAct = true, act
+	d.logger.Error("nothing can be shipped yet; events of known tables are acked and wait in the log, and it is tried again", "error", err.Error())
+}
+
+// awaitProof returns nil once prove has succeeded, or at ctx's end; its error is a store that must not be written to.
 func (d *daemon) awaitProof(ctx context.Context) error {
 	for wait := proofRetryMin; !d.proven.Load(); wait = min(2*wait, proofRetryMax) {
 		select {
@@ -141,6 +150,8 @@ func (d *daemon) awaitProof(ctx context.Context) error {
 			d.logger.Info("shipping can begin: the warehouse and the queue answer")
 		case errors.Is(err, warehouse.ErrUnconditional):
 			return err
+		case ctx.Err() == nil:
+			d.tellUnproven(err)
 		}
 	}
 	return nil

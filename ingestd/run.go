@@ -35,20 +35,22 @@ const (
 
 // daemon is the wired parts of one run.
 type daemon struct {
-	cfg     Config
-	logger  *slog.Logger
-	phases  *phase.Recorder
-	kv      closer
-	log     *eventlog.Log
-	lake    *warehouse.Warehouse
-	queue   queue
-	fifo    *fifo.Queue // that queue sends to; nil: it has its committer in this process
-	checks  []httpapi.Check
-	proven  atomic.Bool // prove has succeeded once
-	tables  *registry.Registry
-	commit  *commitlib.Committer // nil: another process commits, behind the queue
-	shipper *ship.Shipper
-	api     *httpapi.API
+	cfg    Config
+	logger *slog.Logger
+	phases *phase.Recorder
+	kv     closer
+	log    *eventlog.Log
+	lake   *warehouse.Warehouse
+	queue  queue
+	fifo   *fifo.Queue // that queue sends to; nil: it has its committer in this process
+	checks []httpapi.Check
+	proven atomic.Bool // prove has succeeded once
+
+	unproven, unprovenAct bool // what the log says of it until then; settleIn's, then awaitProof's
+	tables                *registry.Registry
+	commit                *commitlib.Committer // nil: another process commits, behind the queue
+	shipper               *ship.Shipper
+	api                   *httpapi.API
 }
 
 type closer interface{ Close() error }

@@ -115,7 +115,7 @@ func (c *tables) put(name string, ct *catalog.Table, known *registry.Table, aske
 // heapOf estimates what a state holds: snapshots with their summaries dominate.
 func heapOf(ct *catalog.Table) int64 {
 	m := ct.Metadata
-	n := int64(4<<10) + 1<<10*int64(len(m.Snapshots)) + 128*int64(len(m.SnapshotLog)+len(m.MetadataLog))
+	n := int64(4<<10) + 2<<10*int64(len(m.Snapshots)) + 128*int64(len(m.SnapshotLog)+len(m.MetadataLog))
 	for k, v := range m.Properties {
 		n += int64(len(k) + len(v))
 	}

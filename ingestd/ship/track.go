@@ -98,6 +98,11 @@ func (t *track) staged() eventlog.Seq {
 	return last
 }
 
+// progress is how far the track has come.
+func (t *track) progress() [4]eventlog.Seq {
+	return [4]eventlog.Seq{t.info.Committed, t.info.Cut, t.staged(), eventlog.Seq(t.inFlight())}
+}
+
 // unsent is the index of the first segment that is to be sent, or -1.
 func (t *track) unsent() int {
 	for i := range t.segs {

@@ -17,7 +17,10 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 	t.poked = time.Time{}
 	s.mu.Unlock()
 
+	before := t.progress()
 	err := stopped(s.advance(ctx, t, poked))
+	// A look at an unchanged table proves little: a HEAD says the same of a bucket that is gone.
+	moved := t.progress() != before || t.fails > 0
 	t.known, t.loaded = nil, nil
 	wait := time.Duration(0)
 	if err != nil {
@@ -37,7 +40,7 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 		t.stop, t.segs = nil, nil
 	}
 	t.noteLocked(info, now)
-	s.settleLocked(ctx, t, err, now, wait)
+	s.settleLocked(ctx, t, err, moved, now, wait)
 	t.view = view{inFlight: t.inFlight(), unsent: len(t.segs) - t.inFlight(), stalled: t.stalled, staged: t.staged()}
 	s.movedLocked()
 	s.placeLocked(t, now)
@@ -45,8 +48,8 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 	s.wakeWaitingLocked(now)
 }
 
-// settleLocked notes how a turn ended.
-func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, now time.Time, wait time.Duration) {
+// settleLocked notes how a turn ended; moved: something was done that had to be.
+func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, moved bool, now time.Time, wait time.Duration) {
 	var stop *Stop
 	switch {
 	case err == nil:
@@ -57,7 +60,9 @@ func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, now tim
 			s.cfg.Logger.Info("shipping goes on", "table", t.table.Name, "log", t.log, "was", t.lastErr.Error())
 		}
 		t.stop, t.fails, t.retryAt, t.lastErr, t.told = nil, 0, time.Time{}, nil, untold
-		s.reach.ok()
+		if moved {
+			s.reach.ok()
+		}
 	case ctx.Err() != nil: // we are being stopped: no fault of the table's
 		t.retryAt = now
 	case s.broken(err):

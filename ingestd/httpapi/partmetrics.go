@@ -88,10 +88,15 @@ var commitMetrics = []metric[commitlib.Counters]{
 }
 
 var queueMetrics = []metric[commitq.Stats]{
-	{"firn_queue_messages", "Commit requests that wait in the queue in process.", gauge, func(s *commitq.Stats) float64 { return float64(s.Messages) }},
-	{"firn_queue_bytes", "Bytes of the commit requests that wait in the queue in process.", gauge, func(s *commitq.Stats) float64 { return float64(s.Bytes) }},
-	{"firn_queue_redelivered_total", "Commit requests that the queue in process delivered again.", counter, func(s *commitq.Stats) float64 { return float64(s.Redelivered) }},
-	{"firn_queue_refused_total", "Commit requests that the queue in process refused while full; each is sent again later.", counter, func(s *commitq.Stats) float64 { return float64(s.Refused) }},
+	{"firn_queue_messages", "Commit requests that wait in this process: for its own committer, or to be sent to SQS.", gauge, func(s *commitq.Stats) float64 { return float64(s.Messages) }},
+	{"firn_queue_bytes", "Bytes of the commit requests that wait in this process.", gauge, func(s *commitq.Stats) float64 { return float64(s.Bytes) }},
+	{"firn_queue_redelivered_total", "Commit requests that were tried again: handed to the committer, or sent to SQS.", counter, func(s *commitq.Stats) float64 { return float64(s.Redelivered) }},
+	{"firn_queue_refused_total", "Commit requests that were not taken, the queue being full or SQS out of reach; each is sent again later.", counter, func(s *commitq.Stats) float64 { return float64(s.Refused) }},
+	{"firn_queue_given_up_total", "Commit requests given up: after many tries in process, or because SQS can never take such a message. Each is sent again later.", counter, func(s *commitq.Stats) float64 { return float64(s.GivenUp) }},
+	{"firn_queue_calls_total", "Calls to SQS that sent commit requests.", counter, func(s *commitq.Stats) float64 { return float64(s.Calls) }},
+	{"firn_queue_call_errors_total", "Calls to SQS that were not carried out in full, throttled ones included.", counter, func(s *commitq.Stats) float64 { return float64(s.CallErrors) }},
+	{"firn_queue_throttled_total", "Calls to SQS that were throttled.", counter, func(s *commitq.Stats) float64 { return float64(s.Throttled) }},
+	{"firn_queue_claims_total", "Commit requests too large for a message, which went by way of the object store.", counter, func(s *commitq.Stats) float64 { return float64(s.Claims) }},
 }
 
 func truth(b bool) float64 {

@@ -68,9 +68,6 @@ func TestConfigRefused(t *testing.T) {
 			t.Errorf("%d requests without a configuration", n)
 		}
 		s.on("GET /v1/config", answer(200, `{"overrides":{"uri":"`+s.uri+`/"}}`))
-		if err := c.Connect(t.Context()); err != nil {
-			t.Errorf("connect after the mistake: %v", err)
-		}
 		load(t, c)
 	}
 	f(200, "<html>sign in</html>", "without /v1")

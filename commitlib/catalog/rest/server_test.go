@@ -139,9 +139,6 @@ func TestServerCost(t *testing.T) {
 	proxy := peer.Proxy(t, server.Base())
 	c := newCatalog(t, rest.Config{URI: server.At(proxy).URI, Credential: "me:secret"})
 	s := &shared{T: t, Catalog: c, uri: server.URI + tablePath}
-	if err := c.Connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	s.swap(s.create(), 1)
 	table := must(c.Load(t.Context(), clicks))
 	proxy.ResetCounts()

@@ -39,13 +39,6 @@ type service struct {
 // maxConfigBytes bounds an answer that holds no table.
 const maxConfigBytes = 1 << 20
 
-// Connect asks the service for its configuration, if that was not done yet: a committer does so while it starts, so
-// that its first commit finds an open connection and a token.
-func (c *Catalog) Connect(ctx context.Context) error {
-	_, err := c.serviceOf(ctx)
-	return err
-}
-
 // serviceOf returns the service's configuration. It holds from the first answer on; an error is not remembered.
 func (c *Catalog) serviceOf(ctx context.Context) (*service, error) {
 	s, err := c.service.get(ctx)

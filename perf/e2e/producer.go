@@ -126,7 +126,8 @@ func (p *Producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 	}
 }
 
-// Resend posts every open event that has a key once more, as a producer does that wants to be sure; each must be acked.
+// Resend posts every open event that has a key once more, as a producer does that wants to be sure; each must be
+// acked. All producers of the ledger are at rest.
 func (p *Producers) Resend(t testing.TB, c *Client) (n int) {
 	var unsure []*sent
 	for _, s := range p.Ledger.events {

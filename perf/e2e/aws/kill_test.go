@@ -92,6 +92,8 @@ func (p *pipeline) settle(ledger *e2e.Ledger, nodes []*node, tables []string, en
 	}
 	for _, n := range nodes {
 		n.rest()
+	}
+	for _, n := range nodes {
 		t.Logf("%s: %d events were sent again under their keys", n.name, n.producers.Resend(t, n.daemon.Client()))
 		n.daemon.Stop()
 	}

@@ -24,8 +24,10 @@ func (c *Committer) Commit(ctx context.Context, id catalog.Ident, reqs []*Reques
 	if err != nil {
 		err = fmt.Errorf("commit to %s: %w", id, err)
 	}
-	if r.parent != nil && !r.outdated {
-		r.parent.wary = r.wary
+	if r.parent != nil {
+		if r.parent.wary = r.wary; r.outdated {
+			r.parent.wary = max(1, r.wary) // kept all the same: refreshing it costs less than a load from nothing
+		}
 		c.parents.put(id, r.parent)
 	}
 	results := r.results(err)

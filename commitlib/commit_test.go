@@ -229,6 +229,33 @@ func TestCommitBesideRivalsIsNotPlannedInVain(t *testing.T) {
 	w.holds(map[uuid.UUID]Seq{a: next - 1})
 }
 
+// A commit that the store left in the dark costs the next one a look, not a load from nothing: after an outage every
+// table's commits come at once.
+func TestCommitAfterAnOutageRefreshes(t *testing.T) {
+	w := newWorld(t)
+	c := w.committer()
+	a := w.log()
+	w.commit(c, applied, w.request(a, 1, 1))
+	first, second := w.request(a, 2, 2), w.request(a, 3, 3)
+	w.store.SetFault(func(call objstore.Call) objstore.Fault {
+		if call.Op != objstore.OpPut || strings.HasSuffix(call.Key, ".metadata.json") {
+			return objstore.Fault{Err: objstore.ErrUnknown}
+		}
+		return objstore.Fault{}
+	})
+	if results, err := c.Commit(t.Context(), w.id, []*Request{first}); err == nil || results[0].Outcome != Undecided {
+		t.Fatalf("%v, %v during the outage", results, err)
+	}
+	w.store.SetFault(nil)
+	w.store.ResetCounts()
+	w.commit(c, []Outcome{Applied, Applied}, first, second)
+	n := w.store.Counts()
+	if heads := n.Of(objstore.OpHead).Calls; heads != 1 || n.Of(objstore.OpPut).Calls != 4 || n.Calls() != 5 {
+		t.Errorf("the commit after it made %d calls, %d of them HEADs; want 4 PUTs and a HEAD", n.Calls(), heads)
+	}
+	w.holds(map[uuid.UUID]Seq{a: 3})
+}
+
 func TestConflictsUseUpTheAttempts(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.config()

@@ -188,7 +188,7 @@ func (c *Committer) manifests(ctx context.Context, p *parent) (*manifest.List, e
 func (p *parent) heapBytes() int64 {
 	const (
 		base         = 8 << 10
-		perSnapshot  = 1 << 10 // its struct and summary
+		perSnapshot  = 2 << 10 // its struct, summary and text: 1.6 kB as read, a little more as made here
 		perWatermark = 64
 	)
 	n := int64(base) + perSnapshot*int64(len(p.table.Metadata.Snapshots))

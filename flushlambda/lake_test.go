@@ -37,18 +37,23 @@ type lake struct {
 	log   uuid.UUID
 }
 
-// newLake makes the table in the warehouse that env names.
+// newLake makes the table, without partitions, in the warehouse that env names.
 func newLake(t testing.TB, env ...string) *lake {
+	t.Helper()
+	return newLakeOf(t, catalog.Spec{
+		Schema:     iceberg.EventSchema(iceberg.String),
+		Partition:  iceberg.PartitionSpec{ID: 0, Fields: []iceberg.PartitionField{}},
+		Properties: commitlib.NewTableProperties(),
+	}, env...)
+}
+
+func newLakeOf(t testing.TB, spec catalog.Spec, env ...string) *lake {
 	t.Helper()
 	l := &lake{t: t, env: env, log: uuid.Must(uuid.NewV7())}
 	w := l.open()
 	l.store = w.Store
 	var err error
-	l.table, err = w.Catalog.Create(context.Background(), tableID, catalog.Spec{
-		Schema:     iceberg.EventSchema(iceberg.String),
-		Partition:  iceberg.PartitionSpec{ID: 0, Fields: []iceberg.PartitionField{}},
-		Properties: commitlib.NewTableProperties(),
-	})
+	l.table, err = w.Catalog.Create(context.Background(), tableID, spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -64,6 +65,11 @@ func command(args, environ []string, stdout, stderr io.Writer) int {
 			}
 		}
 		return 1
+	}
+	// Lambda kills a function that outgrows its memory. The largest batch needs most of 256 MB, and fits it when the
+	// collector knows of the bound (memory_test.go); a process is told by GOMEMLIMIT.
+	if s.MemoryBytes > 0 {
+		debug.SetMemoryLimit(s.MemoryBytes / 4 * 3)
 	}
 	log.Info("started", append([]any{"version", version}, s.describe()...)...)
 	if *poll {

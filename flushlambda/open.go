@@ -67,19 +67,24 @@ func (svc *service) connect() (deadLetters *fifo.Queue, err error) {
 	return deadLetters, nil
 }
 
-// poll runs the service as an ordinary process until ctx ends. Its error is a queue that cannot be used.
+// poll runs the service as an ordinary process until ctx ends. Its error is a queue that cannot be used; for one that
+// does not answer it waits.
 func (svc *service) poll(ctx context.Context) error {
 	go svc.warm(ctx)
-	attrs, err := svc.queue.Attributes(ctx)
-	if err != nil && fifo.KindOf(err) == fifo.Misconfigured {
-		return fmt.Errorf("FIRN_QUEUE: %w", err)
-	}
-	if err != nil {
-		svc.log.Error("the queue does not answer: it is asked again until it does", "error", err.Error())
-		attrs.Visibility = leastVisibility
-	}
-	p := &poller{queue: svc.queue, visibility: attrs.Visibility, log: svc.log}
+	p := &poller{queue: svc.queue, log: svc.log}
 	p.handle = func(ctx context.Context, msgs []commitlib.Message) []string { return svc.handler.handle(ctx, msgs, "") }
-	p.run(ctx)
-	return nil
+	for failed := 1; ; failed++ {
+		attributes, err := svc.queue.Attributes(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			p.visibility = attributes.Visibility
+			p.run(ctx)
+			return nil
+		case fifo.KindOf(err) == fifo.Misconfigured:
+			return fmt.Errorf("FIRN_QUEUE: %w", err)
+		}
+		p.waitFor(ctx, failed, err)
+	}
 }

@@ -13,7 +13,8 @@ import (
 
 const (
 	// pollParallel bounds the batches under way: each is for tables of its own, since a queue hands out a message group
-	// to one batch at a time. Four keep a commit's round trips overlapped, and a queue's worth of tables in 100 MB.
+	// to one batch at a time. Four keep commits' round trips overlapped; a batch of the largest requests takes 200 MB, any
+	// usual one a few.
 	pollParallel = 4
 
 	// pollWait is how long one call waits for messages. SQS takes 20 s; but a call that is broken off may take its
@@ -26,9 +27,6 @@ const (
 	// stopTime is what batches under way get to finish after a signal. With pollWait it fits the 30 s that most
 	// supervisors give.
 	stopTime = 10 * time.Second
-
-	// leastVisibility stands for the queue's visibility timeout until the queue was asked: SQS's default.
-	leastVisibility = 30 * time.Second
 
 	// pollBackoff bounds the wait before the queue is asked again after it did not answer.
 	pollBackoff = 30 * time.Second
@@ -80,11 +78,7 @@ func (p *poller) run(ctx context.Context) {
 		if err != nil {
 			<-slots
 			failed++
-			p.tellUnreachable(failed, err)
-			select {
-			case <-time.After(backoff(failed)):
-			case <-ctx.Done():
-			}
+			p.waitFor(ctx, failed, err)
 			continue
 		}
 		if failed > 0 {
@@ -98,17 +92,17 @@ func (p *poller) run(ctx context.Context) {
 	}
 }
 
-// tellUnreachable logs the first error of a row, and then one in a hundred: at most one line in half an hour.
-func (p *poller) tellUnreachable(failed int, err error) {
+// waitFor waits after the failed-th error in a row, with full jitter in the upper half, so that many pollers do not come
+// back together. It logs the first error of a row, and then one in a hundred: at most one line in half an hour.
+func (p *poller) waitFor(ctx context.Context, failed int, err error) {
 	if failed%100 == 1 {
 		p.log.Error("the queue does not answer: it is asked again, up to each 30 s", "errors", failed, "kind", fifo.KindOf(err).String(), "error", err.Error())
 	}
-}
-
-// backoff has full jitter in its upper half, so that many pollers do not come back together.
-func backoff(failed int) time.Duration {
 	limit := min(time.Second<<min(failed-1, 10), pollBackoff)
-	return limit/2 + rand.N(limit/2)
+	select {
+	case <-time.After(limit/2 + rand.N(limit/2)):
+	case <-ctx.Done():
+	}
 }
 
 // batch is steps 2 to 4. stopping ends when the process is to stop, hard when it must.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"firn/commitlib/awsenv"
@@ -20,9 +21,10 @@ type settings struct {
 	Queue           string // FIRN_QUEUE: URL of the queue to poll; Lambda's event source names it elsewhere
 	DeadLetterQueue string // FIRN_DEAD_LETTER_QUEUE: URL; empty: what can never succeed is logged and dropped
 
-	Function   string // AWS_LAMBDA_FUNCTION_NAME, by which metrics of several deployments are told apart
-	RuntimeAPI string // AWS_LAMBDA_RUNTIME_API: host:port, set by Lambda
-	Poll       bool   // -poll
+	Function    string // AWS_LAMBDA_FUNCTION_NAME, by which metrics of several deployments are told apart
+	MemoryBytes int64  // AWS_LAMBDA_FUNCTION_MEMORY_SIZE, which is in MiB; 0: not in Lambda
+	RuntimeAPI  string // AWS_LAMBDA_RUNTIME_API: host:port, set by Lambda
+	Poll        bool   // -poll
 }
 
 // known are the variables with our prefix. Another one is a typing error, and its setting would be ignored in silence.
@@ -50,6 +52,9 @@ func settingsFrom(environ []string, poll bool) (settings, error) {
 		Settings: lake, Poll: poll,
 		Queue: getenv("FIRN_QUEUE"), DeadLetterQueue: getenv("FIRN_DEAD_LETTER_QUEUE"),
 		Function: getenv("AWS_LAMBDA_FUNCTION_NAME"), RuntimeAPI: getenv("AWS_LAMBDA_RUNTIME_API"),
+	}
+	if mib, err := strconv.ParseInt(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), 10, 32); err == nil && mib > 0 {
+		s.MemoryBytes = mib << 20
 	}
 	if s.Function == "" {
 		s.Function = "flushlambda"

@@ -10,6 +10,9 @@
 // What is written to an entry is what Iceberg's own Glue catalogs (Java, PyIceberg) write for the same metadata,
 // so that Athena, Spark and the rest read it and may commit beside us. They hold to the same version id.
 //
+// Permissions: glue:GetDatabase, glue:GetTable, glue:CreateTable and glue:UpdateTable, glue:CreateDatabase where
+// databases are to be made, and glue:GetTables for lists; each on the catalog, the database and its tables.
+//
 // Committers and ingestd use it, from any number of processes at once. The service is spoken to by a small client of
 // this package's own (client.go says why).
 package glue

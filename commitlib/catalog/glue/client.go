@@ -37,11 +37,12 @@ type client struct {
 	http        aws.HTTPClient
 	signer      *v4.Signer
 	now         func() time.Time
+	sendTime    time.Duration
 	resends     allowance
 }
 
 func newClient(cfg aws.Config, endpoint string, now func() time.Time) (*client, error) {
-	c := &client{endpoint: endpoint, region: cfg.Region, credentials: cfg.Credentials, http: cfg.HTTPClient, signer: v4.NewSigner(), now: now}
+	c := &client{endpoint: endpoint, region: cfg.Region, credentials: cfg.Credentials, http: cfg.HTTPClient, signer: v4.NewSigner(), now: now, sendTime: sendTime}
 	if c.region == "" {
 		return nil, errors.New("no region is known: set AWS_REGION")
 	}
@@ -128,7 +129,7 @@ func (c *client) renewCredentials() bool {
 
 // send makes one request, and decodes its answer into out unless that is nil.
 func (c *client) send(ctx context.Context, op string, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	ctx, cancel := context.WithTimeout(ctx, c.sendTime)
 	defer cancel()
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {

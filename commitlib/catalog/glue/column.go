@@ -34,7 +34,8 @@ func columns(m *iceberg.Metadata, comments map[string]string) []column {
 				comment = comments[f.Name]
 			}
 			all = append(all, column{
-				Name: f.Name, Type: columnType(f.Type), Comment: cut(oneLine(comment), maxCommentBytes),
+				Name: f.Name, Type: cut(oneLine(columnType(f.Type)), maxTypeBytes),
+				Comment: cut(oneLine(comment), maxCommentBytes),
 				Parameters: map[string]string{
 					"iceberg.field.id":       strconv.Itoa(f.ID),
 					"iceberg.field.optional": strconv.FormatBool(!f.Required),

@@ -31,9 +31,10 @@ var locationProperties = []string{"write.data.path", "write.metadata.path", "wri
 // that an Iceberg table can have.
 var carried = []string{"Description", "Owner", "LastAccessTime", "LastAnalyzedTime", "Retention", "PartitionKeys"}
 
-// maxCommentBytes and maxDescriptionBytes are the service's bounds; beyond them it refuses the request.
+// The service's bounds on what is shown: beyond them it refuses the request, and the commit with it.
 const (
 	maxCommentBytes     = 255
+	maxTypeBytes        = 131072
 	maxDescriptionBytes = 2048
 )
 

@@ -230,6 +230,23 @@ func TestHang(t *testing.T) {
 	}
 }
 
+// TestHangWithoutDeadline: a sending has a time of its own, after which a read is sent again and a swap is in doubt.
+func TestHangWithoutDeadline(t *testing.T) {
+	w := newWorld(t)
+	base := w.create()
+	w.cat.SetSendTime(100 * time.Millisecond)
+	sent := w.on("GetTable", 2, peer.Fault{Hang: true})
+	if same, err := w.cat.Refresh(t.Context(), base); err != nil || same != base || sent.Load() != 3 {
+		t.Errorf("refresh: %v, %v after %d sendings, want 3", same, err, sent.Load())
+	}
+	sent = w.on("UpdateTable", 99, peer.Fault{Hang: true})
+	_, err := w.cat.Swap(t.Context(), base, w.change(base))
+	wantError(t, err, catalog.ErrUnknown, "UpdateTable")
+	if n := sent.Load(); n != 1 {
+		t.Errorf("the swap was sent %d times", n)
+	}
+}
+
 // TestNobodyListens: what was never sent is in nobody's doubt for a create, and is told with its cause.
 func TestNobodyListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -20,8 +20,11 @@ func fit(ct *catalog.Table) (*Table, error) {
 	if _, err := commitlib.ParseWatermarks(m.Properties); err != nil {
 		return nil, fmt.Errorf("%w; use another name, or put its properties right", err)
 	}
-	if m.FormatVersion != 2 {
-		return nil, fmt.Errorf("its format version is %d, and Firn writes 2", m.FormatVersion)
+	switch {
+	case m.FormatVersion < iceberg.FormatVersion:
+		return nil, fmt.Errorf("its format version is %d, and Firn writes %d: upgrade the table with the engine that made it", m.FormatVersion, iceberg.FormatVersion)
+	case m.FormatVersion > iceberg.FormatVersion:
+		return nil, fmt.Errorf("its format version is %d, and Firn writes %d: there is no way back for a table, so use another", m.FormatVersion, iceberg.FormatVersion)
 	}
 	schema, err := fitSchema(m)
 	if err != nil {

@@ -52,7 +52,7 @@ func Versions(m *iceberg.Metadata, schemaID, specID int) (*iceberg.Schema, icebe
 
 // writes reports whether files written as t says still belong in a table with that metadata.
 func (t *Table) writes(m *iceberg.Metadata) bool {
-	if _, err := commitlib.ParseWatermarks(m.Properties); err != nil {
+	if _, err := commitlib.ParseWatermarks(m.Properties); err != nil || m.FormatVersion != iceberg.FormatVersion {
 		return false
 	}
 	current := m.CurrentSchema()

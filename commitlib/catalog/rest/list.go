@@ -11,8 +11,12 @@ import (
 	"firn/commitlib/catalog"
 )
 
-// maxListed bounds the tables of one namespace, and with it a list that a service never ends.
-const maxListed = 100_000
+// maxListed and maxPages bound a list that a service never ends: far more tables than one process can serve, in the
+// smallest pages that services give by themselves.
+const (
+	maxListed = 100_000
+	maxPages  = 10_000
+)
 
 // List implements catalog.Catalog: one GET for each page. Tables whose names Firn does not take are left out.
 func (c *Catalog) List(ctx context.Context, namespace string) ([]string, error) {
@@ -30,10 +34,10 @@ func (c *Catalog) list(ctx context.Context, namespace string) ([]string, error) 
 	}
 	id := catalog.Ident{Namespace: namespace}
 	var names []string
-	// An empty token asks for pages; a service without them sends all at once.
+	// An empty token asks for pages, of the service's size; a service without pages sends all at once.
 	for page, pages := "", 0; ; pages++ {
 		a, err := c.send(ctx, request{
-			endpoint: listTables, id: id, query: url.Values{"pageToken": {page}, "pageSize": {"1000"}}, limit: MaxMetadataBytes,
+			endpoint: listTables, id: id, query: url.Values{"pageToken": {page}}, limit: MaxMetadataBytes,
 		})
 		err = answered(asking, a, err)
 		if errors.Is(err, catalog.ErrNoTable) {
@@ -57,7 +61,7 @@ func (c *Catalog) list(ctx context.Context, namespace string) ([]string, error) 
 		switch {
 		case got.Next == "":
 			return names, nil
-		case got.Next == page || pages == maxListed || len(names) > maxListed:
+		case got.Next == page || pages == maxPages || len(names) > maxListed:
 			return nil, fmt.Errorf("the catalog's list does not end: %d tables on %d pages", len(names), pages+1)
 		}
 		page = got.Next

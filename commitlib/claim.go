@@ -97,10 +97,14 @@ func StoreClaim(ctx context.Context, store objstore.Store, body []byte) (*Claim,
 func createClaim(ctx context.Context, store objstore.Store, name string, body []byte, sum string) (key string, err error) {
 	key = name + ".json"
 	_, err = store.Put(ctx, key, body, objstore.Condition{Absent: true})
-	if !errors.Is(err, objstore.ErrPrecondition) {
+	unknown := errors.Is(err, objstore.ErrUnknown)
+	if !unknown && !errors.Is(err, objstore.ErrPrecondition) {
 		return key, err
 	}
-	if same, err := holds(ctx, store, key, int64(len(body)), sum); same || err != nil {
+	if same, looked := holds(ctx, store, key, int64(len(body)), sum); same || looked != nil {
+		return key, looked
+	}
+	if unknown { // it may come yet
 		return key, err
 	}
 	key = name + "-" + uuid.NewString() + ".json"

@@ -102,7 +102,8 @@ func TestClaimThatTheStoreDoesNotTakeIsNotSent(t *testing.T) {
 	}
 	broken := errors.New("store is broken")
 	f(broken, objstore.Fault{Err: broken}, objstore.OpPut)
-	f(objstore.ErrUnknown, objstore.Fault{Applied: true}, objstore.OpPut)
+	f(objstore.ErrUnknown, objstore.Fault{Err: objstore.ErrUnknown}, objstore.OpPut)
+	f(nil, objstore.Fault{Applied: true}, objstore.OpPut)   // a look tells that it is there
 	f(broken, objstore.Fault{Err: broken}, objstore.OpHead) // it is there by now, and cannot be looked at
 	f(nil, objstore.Fault{}, objstore.OpPut)
 

@@ -16,7 +16,7 @@ const dirPrefix = "firn-peers-"
 var sweepOnce sync.Once
 
 // newDir makes a folder for a server of this process. Its name holds the process's id: a shared server lives as long as
-// the process, which may be killed, so the next process removes what earlier ones left.
+// the process, and has nobody to remove its folder then, so the next process does.
 func newDir(name string) (string, error) {
 	sweepOnce.Do(sweep)
 	dir := filepath.Join(os.TempDir(), dirPrefix+strconv.Itoa(os.Getpid()))

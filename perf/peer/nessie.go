@@ -77,7 +77,7 @@ func nessieProgram(t testing.TB) program {
 	if len(jars) != 1 {
 		missing(t, "Nessie", "make slow-peers", err)
 	}
-	nessieBucket.once.Do(func() { nessieBucket.s3 = S3(t) })
+	nessieBucket.once.Do(func() { nessieBucket.s3 = lastingS3(t) })
 	s3 := nessieBucket.s3
 	if s3 == nil {
 		missing(t, "the S3 server of Nessie", "make peers", nil)

@@ -53,6 +53,22 @@ func TestS3IsExclusive(t *testing.T) {
 	}
 }
 
+// A test's bucket goes with it, while the server stays.
+func TestBucketGoesWithItsTest(t *testing.T) {
+	tier.Need(t, tier.CI)
+	var gone *S3Server
+	t.Run("user", func(t *testing.T) {
+		gone = S3(t)
+		if _, err := call(context.Background(), gone.Endpoint, "s3", http.MethodPut, "/"+gone.Bucket+"/key", nil, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_, err := call(context.Background(), gone.Endpoint, "s3", http.MethodGet, "/"+gone.Bucket+"/key", nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("an object of a test that has ended: %v, want 404", err)
+	}
+}
+
 func TestMinIOIsExclusive(t *testing.T) { exclusive(t, MinIO(t)) }
 
 // What the end-to-end tests rely on in the queue: order in a group, an id counts once, and a message that was received

@@ -59,7 +59,7 @@ func restProgram(t testing.TB) program {
 	if found, err := filepath.Glob(filepath.Join(jars, "iceberg-open-api-*.jar")); len(found) == 0 {
 		missing(t, "the REST catalog server", "make peers", err)
 	}
-	restBucket.once.Do(func() { restBucket.s3 = S3(t) })
+	restBucket.once.Do(func() { restBucket.s3 = lastingS3(t) })
 	if restBucket.s3 == nil {
 		missing(t, "the S3 server of the REST catalog", "make peers", nil)
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -25,6 +27,8 @@ type S3Server struct {
 	SecretKey string
 	Region    string
 	Bucket    string
+
+	dir string // the server's folder, in which each bucket is one
 }
 
 var versitygw = shared{program: func(t testing.TB) program {
@@ -58,6 +62,14 @@ func S3(t testing.TB) *S3Server {
 	return bucketIn(t, versitygw.get(t))
 }
 
+// lastingS3 is S3 with a bucket that lives as long as the server: for other shared servers.
+func lastingS3(t testing.TB) *S3Server {
+	t.Helper()
+	s := serverOf(versitygw.get(t))
+	s.Bucket = s.makeBucket(t)
+	return s
+}
+
 // OwnS3 is versitygw as a process for this test alone.
 func OwnS3(t testing.TB) *S3Server {
 	t.Helper()
@@ -72,15 +84,27 @@ func MinIO(t testing.TB) *S3Server {
 	return bucketIn(t, minio.get(t))
 }
 
+func serverOf(s *server) *S3Server {
+	return &S3Server{Endpoint: s.base, AccessKey: AccessKey, SecretKey: SecretKey, Region: Region, dir: s.dir}
+}
+
 func bucketIn(t testing.TB, s *server) *S3Server {
 	t.Helper()
-	o := &S3Server{Endpoint: s.base, AccessKey: AccessKey, SecretKey: SecretKey, Region: Region}
+	o := serverOf(s)
 	o.Bucket = o.NewBucket(t)
 	return o
 }
 
-// NewBucket makes one more bucket. It lives as long as the server.
+// NewBucket makes one more bucket. It goes with the test.
 func (s *S3Server) NewBucket(t testing.TB) string {
+	t.Helper()
+	name := s.makeBucket(t)
+	// The shared server stays until the binary ends: what a test wrote must not stay as long.
+	t.Cleanup(func() { os.RemoveAll(filepath.Join(s.dir, name)) })
+	return name
+}
+
+func (s *S3Server) makeBucket(t testing.TB) string {
 	t.Helper()
 	name := "firn-" + unique()
 	if _, err := call(context.Background(), s.Endpoint, "s3", http.MethodPut, "/"+name, nil, nil); err != nil {

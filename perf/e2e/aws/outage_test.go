@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,45 @@ func TestSlowedToAQuarter(t *testing.T) {
 	n.committed(drainTime, tables...)
 	t.Logf("drained in %v", time.Since(began).Round(time.Second))
 	p.recovers(n, ledger, tables)
+}
+
+// SQS takes one call in four, and throttles the others. Ingest goes on, nothing is refused, the calls stay few, and the
+// backlog stays small: what was not sent goes with the next call.
+func TestThrottledQueue(t *testing.T) {
+	tier.Need(t, tier.CI)
+	t.Parallel()
+	seed := e2e.Seed(t)
+	p := newPipeline(t, objectStore)
+	p.deliver(manner{functions: 2, copies: 1, seed: seed})
+	p.toSQS.Hook(func(r *peer.Request) peer.Fault {
+		if r.Operation != "SendMessageBatch" || r.N%4 == 0 {
+			return peer.Fault{}
+		}
+		return peer.Fault{Answer: &peer.Answer{
+			Status: 400, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}, "X-Amzn-Query-Error": {"RequestThrottled;Sender"}},
+			Body: `{"__type":"com.amazonaws.sqs#RequestThrottled","message":"Request is throttled."}`,
+		}}
+	})
+	tables := []string{"clicks", "views"}
+	ledger := e2e.NewLedger()
+	n := p.newNode(ledger, 1, 4, seed, tables, "-cut-interval", "300ms")
+	n.producers.Pause = 40 * time.Millisecond
+	n.start()
+	began := time.Now()
+	await(t, "messages pass", 5*time.Minute, func() bool { return p.delivery.counts().Messages >= tier.Pick(0, 20, 200) })
+	length := time.Since(began).Seconds()
+	sent := p.toSQS.Counts()["SendMessageBatch"]
+	t.Logf("%.1f calls a second, %v", float64(sent.Requests)/length, sent.Status)
+	// The three throttled calls are 0.4 s apart on average, and without a back-off a few milliseconds.
+	if rate := float64(sent.Requests) / length; rate > 30 || sent.Status[400] < sent.Requests/2 {
+		t.Errorf("%.1f calls a second, %v: want at most 30, most of them throttled", rate, sent.Status)
+	}
+	if refused := ledger.Refused(); refused > 0 {
+		t.Errorf("%d events were refused", refused)
+	}
+	n.rest()
+	n.committed(drainTime, tables...)
+	p.settle(ledger, []*node{n}, tables)
 }
 
 // passed is how many bytes of bodies went to and from the store.

@@ -89,10 +89,15 @@ func faults(seed uint64) func(*peer.Request) peer.Fault {
 func TestOrderSurvivesATroubledNetwork(t *testing.T) {
 	tier.Need(t, tier.CI)
 	a := peer.AWS(t)
+	for range tier.Pick(1, 2, 20) {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { orderSurvives(t, a, seed) })
+	}
+}
+
+func orderSurvives(t *testing.T, a *peer.AWSServer, seed uint64) {
 	proxy := peer.Proxy(t, a.Endpoint)
 	url, _ := a.NewFIFO(t)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
 	cfg := DefaultSQSConfig()
 	cfg.Seed, cfg.MinBackoff, cfg.MaxBackoff = seed|1, 5*time.Millisecond, 50*time.Millisecond
 	q, err := NewSQS(openFIFO(t, a, proxy.URL, url), objstore.NewMem("mem://wh"), cfg)

@@ -87,7 +87,8 @@ func (b *behindSQS) poll(ctx context.Context, from *fifo.Queue, committer *commi
 				done = append(done, r)
 			}
 		}
-		if err := from.Delete(ctx, done); err != nil && ctx.Err() == nil {
+		// One that took longer than it was hidden is delivered again, under another receipt.
+		if err := from.Delete(ctx, done); err != nil && ctx.Err() == nil && fifo.KindOf(err) != fifo.BadMessage {
 			b.Error(err)
 		}
 	}

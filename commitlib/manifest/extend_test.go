@@ -30,11 +30,13 @@ func TestExtendedListHoldsAll(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	l, want := new(List), []ListEntry(nil)
+	pattern := freshEntry(t, 0)
 	kept := 0
 	for snapshot := 1; snapshot <= 80; snapshot++ {
 		var fresh []ListEntry
-		for range 1 + rng.IntN(30) {
-			fresh = append(fresh, freshEntry(t, len(want)+len(fresh)))
+		for range 1 + rng.IntN(60) {
+			fresh = append(fresh, pattern)
+			fresh[len(fresh)-1].Path = fmt.Sprintf("s3://bucket/default/clicks/metadata/%08d-m0.avro", len(want)+len(fresh))
 		}
 		before := slices.Clone(fresh)
 		next, data, err := l.Extend(fresh, int64(snapshot)<<20, int64(snapshot-1)<<20, int64(snapshot))
@@ -48,7 +50,8 @@ func TestExtendedListHoldsAll(t *testing.T) {
 			fresh[i].AddedSnapshotID, fresh[i].SequenceNumber, fresh[i].MinSequenceNumber = int64(snapshot)<<20, int64(snapshot), int64(snapshot)
 		}
 		want = append(fresh, want...)
-		if rng.IntN(4) == 0 || snapshot == 80 {
+		look := rng.IntN(4) == 0 || snapshot == 80
+		if look {
 			got, err := ReadList(data)
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Fatalf("snapshot %d: %d entries, %v; want %d, or they differ", snapshot, len(got), err, len(want))
@@ -62,7 +65,7 @@ func TestExtendedListHoldsAll(t *testing.T) {
 		if next.Len() != len(want) || reopened.Len() != len(want) {
 			t.Fatalf("snapshot %d: %d and %d entries, want %d", snapshot, next.Len(), reopened.Len(), len(want))
 		}
-		if warm, cold := extendBytes(t, next, snapshot), extendBytes(t, reopened, snapshot); !bytes.Equal(warm, cold) {
+		if look && !bytes.Equal(extendBytes(t, next, snapshot), extendBytes(t, reopened, snapshot)) {
 			t.Fatalf("snapshot %d: the next list differs when this one is read from its file", snapshot)
 		}
 		if l = next; rng.IntN(3) == 0 {

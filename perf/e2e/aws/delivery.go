@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -18,10 +17,10 @@ import (
 )
 
 const (
-	// functionTime is what a function is told of its time: AWS's default for this function.
+	// functionTime is the function's time-out: what each invocation is told of its deadline.
 	functionTime = 30 * time.Second
-	// strikeWithin is when after an invocation began its function is killed: a commit takes tens of milliseconds here.
-	strikeWithin = 150 * time.Millisecond
+	// firstMean is what an invocation is taken to last until some have been seen.
+	firstMean = 50 * time.Millisecond
 	// astray is the share of messages, and of batches, that are out of order. Each behind a missing one is dropped, and
 	// its sender sends again after half a minute: with too many of them that is all there is to see.
 	astray = 0.15
@@ -57,11 +56,12 @@ type delivery struct {
 
 	mu     sync.Mutex // what follows
 	rng    *rand.Rand
-	held   []heldCopy      // without delay: in the queue's order
+	held   []heldCopy      // in the queue's order
 	taken  int             // messages, to know that order
 	groups map[string]bool // without delay: those of invocations under way
 	busy   int             // invocations under way
 	mercy  bool
+	mean   time.Duration // that an invocation lasts, of late
 	count  deliveryCount
 }
 
@@ -93,37 +93,7 @@ type deliveryCount struct {
 
 // newDelivery makes one that stands still.
 func newDelivery(t testing.TB, how manner) *delivery {
-	return &delivery{manner: how, t: t, rng: rand.New(rand.NewPCG(how.seed, 7)), groups: make(map[string]bool)}
-}
-
-// start runs the delivery until the test's end.
-func (d *delivery) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	d.stop = cancel
-	d.done.Go(func() { d.take(ctx) })
-	for i := range d.functions {
-		log := filepath.Join(d.t.TempDir(), fmt.Sprintf("function-%d.log", i))
-		d.done.Go(func() { d.serve(ctx, log) })
-	}
-	d.t.Cleanup(d.end)
-}
-
-// end stops the delivery, and may be called again.
-func (d *delivery) end() {
-	d.stop()
-	d.done.Wait()
-}
-
-// take moves messages from the queue to what is held.
-func (d *delivery) take(ctx context.Context) {
-	for ctx.Err() == nil {
-		msgs, err := receive(d.sqs, d.queue)
-		if err != nil {
-			d.t.Errorf("receive: %v", err)
-			return
-		}
-		d.add(msgs)
-	}
+	return &delivery{manner: how, t: t, rng: rand.New(rand.NewPCG(how.seed, 7)), groups: make(map[string]bool), mean: firstMean}
 }
 
 // add makes copies of new messages.
@@ -136,69 +106,23 @@ func (d *delivery) add(msgs []message) {
 		for i := range 1 + d.rng.IntN(d.copies) {
 			h := heldCopy{message: m, order: d.taken}
 			if i > 0 || d.rng.Float64() < astray {
-				h.due = d.later()
+				h.due = d.laterLocked()
 			}
-			d.hold(h)
+			d.holdLocked(h)
 		}
 	}
 }
 
-// hold keeps a copy until it is due. The caller has the mutex.
-func (d *delivery) hold(h heldCopy) {
+// holdLocked keeps a copy until it is due.
+func (d *delivery) holdLocked(h heldCopy) {
 	i, _ := slices.BinarySearchFunc(d.held, h, func(a, b heldCopy) int { return a.order - b.order })
 	d.held = slices.Insert(d.held, i, h)
 }
 
-// later is when a copy that is to come late is due. The caller has the mutex.
-func (d *delivery) later() time.Time {
+// laterLocked is when a copy that is to come late is due.
+func (d *delivery) laterLocked() time.Time {
 	u := d.rng.Float64()
 	return time.Now().Add(time.Duration(u * u * u * u * float64(d.delay)))
-}
-
-// serve is one execution environment after the other.
-func (d *delivery) serve(ctx context.Context, log string) {
-	var f *runtimeapi.Function
-	defer func() {
-		if f != nil {
-			f.Kill()
-		}
-		if d.t.Failed() && f != nil {
-			d.t.Logf("the end of a function's log:\n%s", f.Log(2000))
-		}
-	}()
-	for ctx.Err() == nil {
-		batch, strike := d.batch()
-		if len(batch) == 0 {
-			select {
-			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond): // as often as an event source polls, and oftener
-			}
-			continue
-		}
-		if f == nil {
-			var err error
-			if f, err = runtimeapi.Launch(d.binary, log, d.env...); err != nil {
-				d.t.Errorf("start a function: %v", err)
-				return
-			}
-			d.mu.Lock()
-			d.count.Starts++
-			d.mu.Unlock()
-		}
-		if strike > 0 {
-			time.AfterFunc(strike, f.Kill)
-		}
-		answer, err := f.Invoke(ctx, event(batch), functionTime)
-		failed := d.settle(batch, answer, err, strike > 0)
-		if err != nil || strike > 0 {
-			f.Kill() // if it is not dead, it is about to be
-			f = nil
-		}
-		if failed != nil && ctx.Err() == nil {
-			d.t.Errorf("invoke: %v", failed)
-			return
-		}
-	}
 }
 
 // batch picks up to ten copies and says when to kill the function that gets them; 0: not at all.
@@ -237,7 +161,7 @@ func (d *delivery) batch() (batch []heldCopy, strike time.Duration) {
 		}
 	}
 	if !d.mercy && d.rng.Float64() < d.strike {
-		strike = 1 + time.Duration(d.rng.Int64N(int64(strikeWithin)))
+		strike = 1 + time.Duration(d.rng.Int64N(int64(d.mean*3/2)))
 	}
 	return batch, strike
 }
@@ -255,7 +179,7 @@ func (d *delivery) settle(batch []heldCopy, answer runtimeapi.Answer, err error,
 	if err != nil {
 		for _, h := range batch {
 			h.due = time.Now().Add(againAfter)
-			d.hold(h)
+			d.holdLocked(h)
 		}
 		if struck && errors.Is(err, runtimeapi.ErrDied) {
 			d.count.Killed++
@@ -278,9 +202,16 @@ func (d *delivery) settle(batch []heldCopy, answer runtimeapi.Answer, err error,
 		}
 		d.count.Again++
 		batch[i].due = time.Now().Add(againAfter)
-		d.hold(batch[i])
+		d.holdLocked(batch[i])
 	}
 	return nil
+}
+
+// lasted notes how long an invocation took, so that strikes fall into the midst of them on any machine.
+func (d *delivery) lasted(took time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mean += (took - d.mean) / 8
 }
 
 // again delivers messages that were taken from elsewhere, behind all others.
@@ -289,7 +220,7 @@ func (d *delivery) again(msgs []message) {
 	defer d.mu.Unlock()
 	for _, m := range msgs {
 		d.taken++
-		d.hold(heldCopy{message: m, order: d.taken})
+		d.holdLocked(heldCopy{message: m, order: d.taken})
 	}
 }
 
@@ -298,22 +229,6 @@ func (d *delivery) spare() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mercy = true
-}
-
-// quiet waits until all that is held has been delivered.
-func (d *delivery) quiet() {
-	d.t.Helper()
-	for end := time.Now().Add(quietTime); ; time.Sleep(50 * time.Millisecond) {
-		d.mu.Lock()
-		n := len(d.held) + d.busy
-		d.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		if time.Now().After(end) {
-			d.t.Fatalf("%d messages are still on their way after %v", n, quietTime)
-		}
-	}
 }
 
 // counts is what has been seen so far.

@@ -22,6 +22,16 @@ const (
 	drainTime = 3 * time.Minute
 )
 
+// shipping are the phases of a daemon that commits through a queue, by number: all but the swap.
+var shipping = func() (all []int) {
+	for i, name := range phase.Names {
+		if name != "swap" {
+			all = append(all, i)
+		}
+	}
+	return all
+}()
+
 // node is one ingestd with its data directory and its producers, across its runs.
 type node struct {
 	t         testing.TB

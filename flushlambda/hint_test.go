@@ -154,7 +154,13 @@ func takeTurns(t *testing.T, l *lake) {
 func metricsOf(t testing.TB, f *runtimeapi.Function) map[string]float64 {
 	t.Helper()
 	sums := map[string]float64{}
-	for line := range strings.SplitSeq(f.Log(1<<20), "\n") {
+	addMetrics(sums, f.Log(1<<20))
+	return sums
+}
+
+// addMetrics adds what the metric lines of a log hold.
+func addMetrics(sums map[string]float64, log string) {
+	for line := range strings.SplitSeq(log, "\n") {
 		var members map[string]any
 		if json.Unmarshal([]byte(line), &members) != nil || members["_aws"] == nil {
 			continue
@@ -170,5 +176,4 @@ func metricsOf(t testing.TB, f *runtimeapi.Function) map[string]float64 {
 			}
 		}
 	}
-	return sums
 }

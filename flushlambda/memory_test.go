@@ -62,8 +62,8 @@ func TestLargestRequestsFitTheFunction(t *testing.T) {
 	}
 	peak := peakMemory(t, f.PID())
 	t.Logf("%d deliveries, %.0f MB at most", deliveries, float64(peak)/1e6)
-	if peak > functionMemory {
-		t.Errorf("the function had %d bytes resident, and %d are what it gets", peak, functionMemory)
+	if peak > functionMemory/100*85 { // Lambda counts more than this process
+		t.Errorf("the function had %d bytes resident, of %d that it gets", peak, functionMemory)
 	}
 }
 

@@ -213,7 +213,7 @@ func (p *polling) stop(t testing.TB) error {
 	}
 }
 
-// -poll takes what waits, rejects what is bad, ends on SIGTERM, and hands back what it could not finish at once.
+// Processes with -poll share a queue, reject what is bad, end on SIGTERM, and hand back at once what they could not finish.
 func TestPollTheRealQueue(t *testing.T) {
 	tier.Need(t, tier.CI)
 	t.Parallel()
@@ -225,13 +225,25 @@ func TestPollTheRealQueue(t *testing.T) {
 	env := append(a.Env(), s.Env()...)
 	env = append(env, "FIRN_QUEUE="+url, "FIRN_DEAD_LETTER_QUEUE="+dead, "FIRN_WAREHOUSE="+s.Root()+"/lake")
 	last, bad := traffic(t, l, a, url)
-	p := startPolling(t, env...)
+	two := []*polling{startPolling(t, env...), startPolling(t, env...)}
 	checkTraffic(t, l, a, url, dead, last, bad)
-
-	// A second process meets a store that never answers; when it is stopped the messages are there at once for a third.
-	if err := p.stop(t); err != nil {
-		t.Errorf("stopped with %v", err)
+	sums := map[string]float64{}
+	for _, p := range two {
+		if err := p.stop(t); err != nil {
+			t.Errorf("stopped with %v", err)
+		}
+		text, err := os.ReadFile(p.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addMetrics(sums, string(text))
 	}
+	// The table's messages kept their order: none was a gap.
+	if sums["Applied"] != 5 || sums["Dropped"] != 0 || sums["Messages"] < 11 || sums["ColdStarts"] > 2 {
+		t.Errorf("metrics of both processes: %v", sums)
+	}
+
+	// Another process meets a store that never answers; when it is stopped the messages are there at once for the next.
 	met := make(chan struct{}, 1)
 	proxy.Hook(func(r *peer.Request) peer.Fault {
 		if r.Operation == "PutObject" {
@@ -244,7 +256,7 @@ func TestPollTheRealQueue(t *testing.T) {
 		return peer.Fault{}
 	})
 	send(t, a, url, tableID.String(), l.request(last+1, last+5))
-	p = startPolling(t, append(env, "AWS_ENDPOINT_URL_S3="+proxy.URL)...)
+	p := startPolling(t, append(env, "AWS_ENDPOINT_URL_S3="+proxy.URL)...)
 	<-met
 	if err := p.stop(t); err != nil {
 		t.Errorf("stopped amid a batch with %v", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -39,7 +40,7 @@ func TestInterruptedDrainFails(t *testing.T) {
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	if err := run(ctx, cfg, "", logger); err == nil || !strings.Contains(err.Error(), "1 events of table clicks") {
+	if err := run(ctx, cfg, "", io.Discard, logger); err == nil || !strings.Contains(err.Error(), "1 events of table clicks") {
 		t.Errorf("got %v, want an error that names what is left", err)
 	}
 }

@@ -143,3 +143,37 @@ func TestTroubleWhileRunning(t *testing.T) {
 	f("bucket removed", "make the bucket", true, answer(refusal(404, "NoSuchBucket", "The specified bucket does not exist")))
 	f("no answer", "warehouse", false, func(p *peer.FaultProxy) { p.Down() })
 }
+
+// TestQueueRemoved takes the queue away under a running daemon, and puts it back.
+func TestQueueRemoved(t *testing.T) {
+	tier.Need(t, tier.CI)
+	s3, aws := peer.S3(t), peer.AWS(t)
+	url, _ := aws.NewFIFO(t)
+	name := url[strings.LastIndex(url, "/")+1:]
+	n := start(t, t.TempDir(), append(aws.Env(), s3.Env()...), "-warehouse", s3.Root()+"/unqueued", "-queue", url, "-cut-interval", "200ms", "-reply-within", "1s")
+	n.ok("PUT", "/tables/clicks", "", nil)
+	call := func(action string, in, out any) {
+		t.Helper()
+		if err := aws.Call("sqs", "AmazonSQS."+action, in, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call("DeleteQueue", map[string]any{"QueueUrl": url}, nil)
+	n.post("clicks", 10)
+	n.within(40*time.Second, "unready, and it says what to do", func() bool {
+		status, text := n.do("GET", "/health/ready", "")
+		return status == 503 && strings.Contains(text, `"queue"`) && strings.Contains(text, "create it, or correct the URL")
+	})
+	n.post("clicks", 10)
+	if lines := n.logs.at(slog.LevelError, "no commit request can be sent"); len(lines) != 1 {
+		t.Errorf("alarmed %d times:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+	call("CreateQueue", map[string]any{"QueueName": name, "Attributes": map[string]string{"FifoQueue": "true"}}, nil)
+	var out struct{ Messages []struct{ Body string } }
+	n.within(40*time.Second, "the request comes", func() bool {
+		n.do("POST", "/tables/clicks/commit", "")
+		call("ReceiveMessage", map[string]any{"QueueUrl": url, "MaxNumberOfMessages": 10}, &out)
+		return len(out.Messages) > 0
+	})
+	n.within(40*time.Second, "ready", func() bool { s, _ := n.do("GET", "/health/ready", ""); return s == 200 })
+}

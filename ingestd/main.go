@@ -60,7 +60,7 @@ func command(args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	phases := os.Getenv("FIRN_PHASE_FILE") // for tests that kill the daemon: no setting of an operator's
-	if err := run(ctx, cfg, phases, logger); err != nil {
+	if err := run(ctx, cfg, phases, stdout, logger); err != nil {
 		logger.Error("ingestd ends", "error", err.Error())
 		return 1
 	}

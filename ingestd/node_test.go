@@ -18,12 +18,13 @@ import (
 
 // node is a daemon in this process, over real files and whatever its environment names.
 type node struct {
-	t    testing.TB
-	data string
-	url  string
-	logs *lines
-	stop context.CancelFunc
-	done chan error
+	t       testing.TB
+	data    string
+	url     string
+	logs    *lines
+	metrics *lines
+	stop    context.CancelFunc
+	done    chan error
 }
 
 // lines gathers what a daemon logs.
@@ -70,9 +71,9 @@ func launch(t testing.TB, data string, environ []string, args ...string) *node {
 	}
 	_ = os.Remove(filepath.Join(data, "http.addr")) // of an earlier run
 	ctx, stop := context.WithCancel(context.Background())
-	n := &node{t: t, data: data, logs: &lines{}, stop: stop, done: make(chan error, 1)}
+	n := &node{t: t, data: data, logs: &lines{}, metrics: &lines{}, stop: stop, done: make(chan error, 1)}
 	logger := slog.New(slog.NewJSONHandler(n.logs, nil))
-	go func() { n.done <- run(ctx, cfg, "", logger) }()
+	go func() { n.done <- run(ctx, cfg, "", n.metrics, logger) }()
 	t.Cleanup(func() {
 		n.close()
 		if t.Failed() {

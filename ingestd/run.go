@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,22 +37,24 @@ const (
 
 // daemon is the wired parts of one run.
 type daemon struct {
-	cfg    Config
-	logger *slog.Logger
-	phases *phase.Recorder
-	kv     closer
-	log    *eventlog.Log
-	lake   *warehouse.Warehouse
-	queue  queue
-	fifo   *fifo.Queue // that queue sends to; nil: it has its committer in this process
-	checks []httpapi.Check
-	proven atomic.Bool // prove has succeeded once
+	cfg     Config
+	logger  *slog.Logger
+	phases  *phase.Recorder
+	kv      closer
+	log     *eventlog.Log
+	lake    *warehouse.Warehouse
+	queue   queue
+	fifo    *fifo.Queue // that queue sends to; nil: it has its committer in this process
+	checks  []httpapi.Check
+	tables  *registry.Registry
+	commit  *commitlib.Committer // nil: another process commits, behind the queue
+	shipper *ship.Shipper
+	api     *httpapi.API
+	meter   *meter    // nil: metrics are not written
+	stdout  io.Writer // where they would be
 
-	unproven, unprovenAct bool // what the log says of it until then; settleIn's, then awaitProof's
-	tables                *registry.Registry
-	commit                *commitlib.Committer // nil: another process commits, behind the queue
-	shipper               *ship.Shipper
-	api                   *httpapi.API
+	proven                atomic.Bool // prove has succeeded once
+	unproven, unprovenAct bool        // what the log says of it until then; settleIn's, then awaitProof's
 }
 
 type closer interface{ Close() error }
@@ -63,8 +67,8 @@ type queue interface {
 }
 
 // run starts the daemon and returns when ctx ends, when a drain is done, or when the log breaks.
-func run(ctx context.Context, cfg Config, phaseFile string, logger *slog.Logger) (err error) {
-	d := &daemon{cfg: cfg, logger: logger}
+func run(ctx context.Context, cfg Config, phaseFile string, stdout io.Writer, logger *slog.Logger) (err error) {
+	d := &daemon{cfg: cfg, logger: logger, stdout: stdout}
 	if d.phases, err = phase.Open(phaseFile); err != nil {
 		return err
 	}
@@ -189,6 +193,10 @@ func (d *daemon) wire() (err error) {
 		Metrics: metrics,
 		Checks:  append(d.checks, d.lakeCheck()),
 	}, hc)
+	if err != nil || !d.cfg.MetricsEMF {
+		return err
+	}
+	d.meter, err = newMeter(d.stdout, d.lake.Store.Root(), sources, func() bool { return d.api.Unready(context.Background()) })
 	return err
 }
 
@@ -219,6 +227,10 @@ func (d *daemon) serve(ctx context.Context) error {
 	}()
 	if d.cfg.Drain {
 		go func() { drained <- d.shipper.Drain(ctx) }()
+	}
+	var metered sync.WaitGroup
+	if d.meter != nil {
+		metered.Go(func() { d.meter.run(shipCtx, d.logger) })
 	}
 	d.logger.Info("listening", "addr", addr, "warehouse", d.lake.Store.Root(), "drain", d.cfg.Drain)
 
@@ -252,6 +264,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	if running > 0 {
 		err = errors.Join(err, <-shipped)
 	}
+	metered.Wait()
 	return err
 }
 

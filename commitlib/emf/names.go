@@ -39,3 +39,31 @@ var Committer = []Metric{
 	Applied, Skipped, Dropped, Rejected, Undecided, DeadLettered, Messages, MessagesAgain,
 	SchemaCacheHits, SchemaCacheMisses, ColdStarts,
 }
+
+// DimensionWarehouse is the one dimension of ingestd's metrics: where its tables lie. A host's name is a property: each
+// new host would be a new set of metrics, and an alarm on one host's says nothing about the pipeline.
+const DimensionWarehouse = "Warehouse"
+
+// ingestd's metrics: written once a minute. Counts are sums over it; the others are as they stand then, zero included.
+var (
+	IngestedEvents = Metric{"IngestedEvents", Count, "events acked: durable in a log"}
+	IngestedBytes  = Metric{"IngestedBytes", Bytes, "size of those events, before compression"}
+	RefusedAppends = Metric{"RefusedAppends", Count, "requests that a log refused: backlog, disk or key budget full"}
+	RequestsSent   = Metric{"RequestsSent", Count, "commit requests sent"}
+	RequestsResent = Metric{"RequestsResent", Count, "those of them sent again, since nothing was committed for a while"}
+	ShippingErrors = Metric{"ShippingErrors", Count, "tries to ship a table that did not work and come again"}
+	Stops          = Metric{"Stops", Count, "times that shipping of a table stopped until its operator acts"}
+	Backlog        = Metric{"Backlog", Count, "events acked and not committed"}
+	Lag            = Metric{"Lag", Seconds, "age of the oldest of them"}
+	StoppedTables  = Metric{"StoppedTables", Count, "tables whose shipping is stopped"}
+	Unready        = Metric{"Unready", Count, "1 where nothing can be taken or shipped: /health/ready says why"}
+	LogBytes       = Metric{"LogBytes", Bytes, "size of the log's blocks on the disk"}
+	LogBytesLeft   = Metric{"LogBytesLeft", Bytes, "what it may still grow by until appends get 503"}
+	QueuedRequests = Metric{"QueuedRequests", Count, "commit requests that wait in the daemon to be sent or handled"}
+)
+
+// Ingest lists the metrics that ingestd writes; one that commits by itself writes the Committer's of the same meaning too.
+var Ingest = []Metric{
+	IngestedEvents, IngestedBytes, RefusedAppends, RequestsSent, RequestsResent, ShippingErrors, Stops,
+	Backlog, Lag, StoppedTables, Unready, LogBytes, LogBytesLeft, QueuedRequests,
+}

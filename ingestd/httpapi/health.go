@@ -48,21 +48,7 @@ func (a *API) getReady(w http.ResponseWriter, r *http.Request) error {
 		Status   string   `json:"status"` // ready, degraded (ready, but look at the warnings) or unready
 		Reasons  []reason `json:"reasons"`
 		Warnings []string `json:"warnings"`
-	}{"ready", []reason{}, a.Shipper.Warnings()}
-	add := func(name, message string) { out.Reasons = append(out.Reasons, reason{name, message}) }
-	if a.closing.Load() {
-		add("shutting_down", "the daemon is stopping")
-	}
-	if a.cfg.Drain {
-		add("draining", "the daemon empties its log and takes no events")
-	}
-	if err := a.Log.Refused(); err != nil {
-		add(faultOf(err).code, err.Error())
-	}
-	for _, message := range a.Shipper.Ready() {
-		add("shipping", message)
-	}
-	out.Reasons = append(out.Reasons, a.check(r.Context())...)
+	}{"ready", a.reasons(r.Context()), a.Shipper.Warnings()}
 	if n := len(out.Warnings); n > maxWarnings {
 		out.Warnings = append(out.Warnings[:maxWarnings:maxWarnings], "and more: GET /tables/{table}/watermark shows each")
 	}
@@ -77,6 +63,28 @@ func (a *API) getReady(w http.ResponseWriter, r *http.Request) error {
 		out.Status = "degraded"
 	}
 	return reply(w, status, out)
+}
+
+// Unready reports whether /health/ready answers 503.
+func (a *API) Unready(ctx context.Context) bool { return len(a.reasons(ctx)) > 0 }
+
+// reasons are what stands in the way of taking events and getting them into their tables.
+func (a *API) reasons(ctx context.Context) []reason {
+	all := []reason{}
+	add := func(name, message string) { all = append(all, reason{name, message}) }
+	if a.closing.Load() {
+		add("shutting_down", "the daemon is stopping")
+	}
+	if a.cfg.Drain {
+		add("draining", "the daemon empties its log and takes no events")
+	}
+	if err := a.Log.Refused(); err != nil {
+		add(faultOf(err).code, err.Error())
+	}
+	for _, message := range a.Shipper.Ready() {
+		add("shipping", message)
+	}
+	return append(all, a.check(ctx)...)
 }
 
 // check runs the checks side by side, or returns what they said a moment ago.

@@ -2,9 +2,11 @@ package s3store
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
@@ -176,6 +178,30 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// TestPartsInOrder: parts arrive in any order; S3 wants them listed in theirs.
+func TestPartsInOrder(t *testing.T) {
+	server := newPartServer(t, nil)
+	s := server.store(t, nil)
+	u, err := s.begin(t.Context(), "k", object{"bucket", "k"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{3, 1, 2} {
+		u.send(t.Context(), n, []byte{byte('0' + n)})
+	}
+	info, err := s.finish(t.Context(), u, 3, crc32.Checksum([]byte("123"), castagnoli), ifAbsent)
+	if err != nil || string(server.object) != "123" || info.Checksum != objstore.Checksum([]byte("123")) {
+		t.Fatalf("%q, %+v, %v", server.object, info, err)
+	}
+	var at []int
+	for n := range 3 {
+		at = append(at, strings.Index(server.list, fmt.Sprintf("<PartNumber>%d<", n+1)))
+	}
+	if at[0] < 0 || !slices.IsSorted(at) {
+		t.Errorf("listed as %s", server.list)
+	}
+}
+
 // TestWholePutHeaders: the same for one request.
 func TestWholePutHeaders(t *testing.T) {
 	server := newPartServer(t, nil)
@@ -284,8 +310,36 @@ func createWhole(t *testing.T, s *Store, body []byte) error {
 			break // Close returns it
 		}
 	}
-	_, err = w.Close()
+	info, err := w.Close()
+	if err == nil && (info.Checksum != objstore.Checksum(body) || info.Size != int64(len(body)) || info.ETag == "") {
+		t.Errorf("close of %d bytes: %+v", len(body), info)
+	}
 	return err
+}
+
+// TestGivenUp: an upload whose context ends is aborted all the same: its parts would cost from then on.
+func TestGivenUp(t *testing.T) {
+	for _, how := range []string{"close", "abort"} {
+		server := newPartServer(t, nil)
+		s := server.store(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		w, err := s.Create(ctx, "k", ifAbsent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(pattern(minPartBytes + 1)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if how == "close" {
+			_, err := w.Close()
+			wantOnly(t, "close", err, errOther)
+		}
+		w.Abort()
+		if counts, _ := server.seen(); counts["abort"] != 1 || counts["complete"] != 0 || len(s.parts) != cap(s.parts) {
+			t.Errorf("%s: requests %v, %d buffers back", how, counts, len(s.parts))
+		}
+	}
 }
 
 // TestManyWriters: more objects under way than there are buffers, written in turns by one goroutine, do not wait for

@@ -7,7 +7,7 @@ import (
 )
 
 // FolderLister is what a store implements that can list the folders under a prefix without listing what is in them.
-// Mem and Dir do; a wrapper that hides it still works, at the cost of a full List.
+// All of ours do; a wrapper that hides it still works, at the cost of a full List.
 type FolderLister interface {
 	// Folders calls fn with each distinct continuation of prefix up to and without the next slash, in
 	// byte order with the slash, until fn returns an error. prefix is empty or ends in a slash. A

@@ -1,6 +1,7 @@
 // Package objstore is the port to an object store: exclusive creation, conditional replacement, ranged reads, and
 // answers told apart by what the caller may do next. Mem is a store in memory, with faults on demand, for tests; Dir
-// is a local directory, durable by fsync. storetest is the contract that both pass.
+// is a local directory, durable by fsync; the package s3store below is Amazon S3. storetest is the contract that all
+// pass.
 //
 // Keys are slash-separated and relative to the store's root, without a leading slash:
 // "default/clicks/metadata/v1.metadata.json". A location is what table metadata states: root + "/" + key.

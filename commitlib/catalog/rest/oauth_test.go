@@ -105,7 +105,7 @@ func TestTokenRenewedInTime(t *testing.T) {
 	c := newCatalog(t, rest.Config{URI: s.uri, Credential: "me:secret", Now: clock.now})
 	load(t, c)
 	var down atomic.Int64
-	asked := make(chan struct{}, 1)
+	asked := make(chan struct{}, 100)
 	s.on(tokenPath, func(w http.ResponseWriter, r *http.Request) {
 		down.Add(1)
 		answer(503, "")(w, r)

@@ -80,6 +80,7 @@ func TestVended(t *testing.T) {
 	f(`,"storage-credentials":[`+cred("s3://lake/clicks/data", "A")+`,`+cred("s3://lake/clicks", "B")+`]`,
 		map[string]string{"lake/clicks/data/x": "A", "lake/clicks/metadata/x": "B"})
 	f(`,"storage-credentials":[`+cred("gs://lake", "A")+`]`, map[string]string{"lake/clicks/x": ""})
+	f(`,"storage-credentials":[`+cred("s3://lake/clicks2", "A")+`]`, map[string]string{"lake/clicks/x": "", "lake/clicks2/x": ""})
 	f(`,"config":{"s3.access-key-id":"A"}`, map[string]string{"lake/clicks/x": ""})
 	f(`,"config":{}`, map[string]string{"lake/clicks/x": ""})
 }

@@ -22,7 +22,7 @@ import (
 // aged is a table as it is after that many commits without any maintenance: a snapshot and a manifest for each.
 type aged struct {
 	*track.Track
-	store objstore.Store
+	*place
 
 	metadataBytes, listBytes int
 }
@@ -30,29 +30,34 @@ type aged struct {
 // newAged writes a table's metadata, manifest list and manifests as that many commits would have left them, through the
 // packages that write them, but without the commits. Of the superseded versions nothing is written: nothing reads
 // them.
-func newAged(t testing.TB, store objstore.Store, snapshots, filesOfEach int) *aged {
+func newAged(t *testing.T, p *place, snapshots, filesOfEach int) *aged {
 	t.Helper()
-	a := &aged{store: store}
+	a := &aged{place: p}
 	spec, err := track.Spec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := a.catalog().Create(t.Context(), catalog.Ident{Namespace: "default", Name: "clicks"}, spec)
+	versions := objectstore.New(p.store, objectstore.Config{Logger: slog.New(slog.DiscardHandler)})
+	made, err := versions.Create(t.Context(), catalog.Ident{Namespace: "default", Name: "clicks"}, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Track = track.New(made)
-	a.commit(t, a.committer(), filesOfEach) // the one whose snapshot the others are copies of
-	one, err := a.catalog().Load(t.Context(), made.Ident)
+	a.commit(t, commitlib.New(versions, p.store, commitlib.Config{}), filesOfEach) // the one whose snapshot the others are copies of
+	one, err := versions.Load(t.Context(), made.Ident)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.age(t, one, snapshots, filesOfEach)
+	metadata := a.age(t, one, snapshots, filesOfEach)
+	if p.register != nil {
+		p.register(t, made.Ident, metadata)
+	}
 	return a
 }
 
-// age puts the version in which the table has that many snapshots, and the manifests of its head.
-func (a *aged) age(t testing.TB, one *catalog.Table, snapshots, filesOfEach int) {
+// age puts the version in which the table has that many snapshots, and the manifests of its head. It returns the version's
+// location.
+func (a *aged) age(t testing.TB, one *catalog.Table, snapshots, filesOfEach int) string {
 	t.Helper()
 	head, began := one.Metadata.CurrentSnapshot(), one.Metadata.LastUpdatedMs
 	const step = 10_000 // ms between commits: the cut interval
@@ -95,8 +100,10 @@ func (a *aged) age(t testing.TB, one *catalog.Table, snapshots, filesOfEach int)
 	body := encode(t, m)
 	a.metadataBytes = len(body)
 	version := strconv.Itoa(snapshots + 2) // of the two that exist the second is no longer named
-	a.put(t, "default/clicks/metadata/v"+version+".metadata.json", body)
+	key := "default/clicks/metadata/v" + version + ".metadata.json"
+	a.put(t, key, body)
 	a.put(t, "default/clicks/metadata/version-hint.text", []byte(version))
+	return objstore.Location(a.store, key)
 }
 
 func (a *aged) putManifest(t testing.TB, r *commitlib.Request, s *iceberg.Snapshot) manifest.ListEntry {
@@ -137,10 +144,6 @@ func (a *aged) put(t testing.TB, key string, body []byte) {
 	if _, err := a.store.Put(t.Context(), key, body, objstore.Condition{}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (a *aged) catalog() *objectstore.Catalog {
-	return objectstore.New(a.store, objectstore.Config{Logger: slog.New(slog.DiscardHandler)})
 }
 
 // committer is a new one, which knows nothing of the table yet.
@@ -187,13 +190,4 @@ func (a *aged) verify(t testing.TB, n size) {
 	if want := head.Summary["total-data-files"]; strconv.Itoa(files) != want {
 		t.Errorf("the manifests name %d data files, the summary says %s", files, want)
 	}
-}
-
-func encode(t testing.TB, v any) []byte {
-	t.Helper()
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }

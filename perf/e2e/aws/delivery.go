@@ -60,8 +60,8 @@ type delivery struct {
 	taken  int             // messages, to know that order
 	groups map[string]bool // without delay: those of invocations under way
 	busy   int             // invocations under way
-	mercy  bool
-	mean   time.Duration // that an invocation lasts, of late
+	mercy  bool            // from spare on
+	mean   time.Duration   // that an invocation lasts, of late
 	count  deliveryCount
 }
 
@@ -105,7 +105,7 @@ func (d *delivery) add(msgs []message) {
 		d.taken++
 		for i := range 1 + d.rng.IntN(d.copies) {
 			h := heldCopy{message: m, order: d.taken}
-			if i > 0 || d.rng.Float64() < astray {
+			if i > 0 || !d.mercy && d.rng.Float64() < astray {
 				h.due = d.laterLocked()
 			}
 			d.holdLocked(h)
@@ -131,7 +131,7 @@ func (d *delivery) batch() (batch []heldCopy, strike time.Duration) {
 	defer d.mu.Unlock()
 	now := time.Now()
 	held := d.held
-	if d.delay > 0 && d.rng.Float64() < astray {
+	if d.delay > 0 && !d.mercy && d.rng.Float64() < astray {
 		held = slices.Clone(held)
 		d.rng.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
 	}
@@ -224,7 +224,8 @@ func (d *delivery) again(msgs []message) {
 	}
 }
 
-// spare ends the killing of functions.
+// spare ends the killing of functions and the disorder: each message that is sent again for it costs half a minute. Late
+// copies still come.
 func (d *delivery) spare() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

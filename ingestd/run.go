@@ -167,6 +167,9 @@ func (d *daemon) wire() (err error) {
 	}
 
 	sc := ship.DefaultConfig()
+	if !d.cfg.lake().OnDisk() {
+		sc = ship.OnNetwork()
+	}
 	sc.MaxSegmentBytes = int64(d.cfg.SegmentBytes)
 	sc.EncodeWorkers = d.cfg.EncodeWorkers
 	sc.Phase = d.phases.Record

@@ -27,11 +27,12 @@ type Deps struct {
 // Config bounds a Shipper. Start from DefaultConfig.
 type Config struct {
 	// MaxSegmentBytes is how many raw bytes of events make a segment. Memory for shipping is at most about
-	// EncodeWorkers × (4 × MaxSegmentBytes + 4 kB × data files): the columns, which grow by doubling, the files
+	// EncodeWorkers × (4 × MaxSegmentBytes + 4 kB × data files) + SmallStagers × 4 MiB: the columns, which grow by doubling, the files
 	// on their way, and their statistics.
 	MaxSegmentBytes int64
 	MaxFiles        int // data files of a segment; one with more partitions is cut smaller, as a queue's largest message demands
-	EncodeWorkers   int // segments in memory at once, over all tables
+	EncodeWorkers   int // segments of that size in memory at once, over all tables, and segments being encoded at once
+	SmallStagers    int // segments of at most 1 MiB in memory besides, for a store that takes its time with each file; 0: none
 	Uploads         int // files of one segment on their way to the store at once
 	Turns           int // tracks served at once; those that do not encode wait for the store or the catalog
 
@@ -107,6 +108,16 @@ func DefaultConfig() Config {
 	}
 }
 
+// OnNetwork is DefaultConfig for a store on the network, where a file costs tens of milliseconds and no CPU: more of them
+// are on their way at once.
+func OnNetwork() Config {
+	c := DefaultConfig()
+	c.Uploads = 16     // at 30 ms each some 500 files a second of a segment with many partitions; connections cost 64 KiB each
+	c.SmallStagers = 8 // at 50 ms each 160 segments a second, in 32 MiB
+	c.Turns = 24       // those of the stagers, and as many more that look at tables or send
+	return c
+}
+
 // Validate joins all that is wrong.
 func (c *Config) Validate() error {
 	var errs []error
@@ -121,6 +132,9 @@ func (c *Config) Validate() error {
 	positive("Uploads", int64(c.Uploads))
 	positive("Turns", int64(c.Turns))
 	positive("Window", int64(c.Window))
+	if c.SmallStagers < 0 {
+		errs = append(errs, fmt.Errorf("SmallStagers is %d: want 0 or more", c.SmallStagers))
+	}
 	positive("PollMin", int64(c.PollMin))
 	positive("RetryMin", int64(c.RetryMin))
 	positive("ResendAfter", int64(c.ResendAfter))

@@ -65,20 +65,20 @@ func TestAnUnusedEncoderIsPassedOn(t *testing.T) {
 		s := n.shipper
 		n.mustAppend("first", some(3)...)
 		n.mustAppend("second", some(3)...)
-		busy := <-s.stagers // as another table's turn holds it
+		busy := <-s.large.free // as another table's turn holds it
 		time.Sleep(time.Minute)
 		if _, err := s.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s.mu.Lock()
-		if len(s.waiting) != 2 {
-			t.Fatalf("%d tables wait for the encoder, want 2", len(s.waiting))
+		if len(s.large.waiting) != 2 {
+			t.Fatalf("%d tables wait for the encoder, want 2", len(s.large.waiting))
 		}
-		head, behind := s.waiting[0], s.waiting[1]
+		head, behind := s.large.waiting[0], s.large.waiting[1]
 		head.read = false // it has the watermark to read back, and cannot
 		s.mu.Unlock()
 		w.store.SetFault(func(objstore.Call) objstore.Fault { return objstore.Fault{Err: errors.New("unreachable")} })
-		s.giveBackStager(busy)
+		s.giveBackStager(&s.large, busy)
 		if _, err := s.Step(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func TestPace(t *testing.T) {
 // what it costs. The queue takes as long as SQS and a function do.
 func TestLooksAtManyTables(t *testing.T) {
 	bubble(t, func(w *world) {
-		const tables, minutes = 60, 5
+		const tables, minutes = 40, 3
 		n := w.start(kv.NewMem())
 		defer n.close()
 		n.queue.during(func(k int) ([]time.Duration, error) {

@@ -53,18 +53,20 @@ import (
 // segment (another copy of this directory cut differently), the cuts beyond it are forgotten and made anew.
 type Shipper struct {
 	Deps
-	cfg     Config
-	tables  tables
-	stagers chan *stager // the free ones; EncodeWorkers in all
-	count   counters
-	fatal   chan error // holds at most one: the log is broken
+	cfg      Config
+	tables   tables
+	small    pool
+	large    pool
+	encoders chan *encoders // the free ones; EncodeWorkers in all
+	looking  chan struct{}  // holds a token for each table being looked at; maxLooks at most
+	count    counters
+	fatal    chan error // holds at most one: the log is broken
 
 	wake chan struct{} // holds a token when the schedule changed
 
 	mu       sync.Mutex                // protects all that follows but turns, and the tracks as their comment says
 	tracks   map[eventlog.Track]*track // those that have something uncommitted, or are stopped
 	schedule schedule                  // of them, those that are due some time
-	waiting  []*track                  // for a stager, in order
 	active   int                       // turns under way
 	draining bool
 	moved    chan struct{} // closed and replaced when a track moved on, stopped or went on: for those that wait
@@ -92,17 +94,20 @@ func New(deps Deps, cfg Config) (*Shipper, error) {
 	}
 	s := &Shipper{
 		Deps: deps, cfg: cfg,
-		tables:  tables{maxBytes: cfg.TableCacheBytes, entries: map[string]*loaded{}, looks: map[string]chan struct{}{}},
-		pace:    pace(cfg.PollMin),
-		stagers: make(chan *stager, cfg.EncodeWorkers),
-		fatal:   make(chan error, 1),
-		wake:    make(chan struct{}, 1),
-		tracks:  map[eventlog.Track]*track{},
-		moved:   make(chan struct{}),
-		rng:     rand.New(rand.NewPCG(cfg.Seed, 2)),
+		tables:   tables{maxBytes: cfg.TableCacheBytes, entries: map[string]*loaded{}, looks: map[string]chan struct{}{}},
+		pace:     pace(cfg.PollMin),
+		small:    newPool(cfg.SmallStagers, smallSegment, cfg.Uploads),
+		large:    newPool(cfg.EncodeWorkers, cfg.MaxSegmentBytes, cfg.Uploads),
+		encoders: make(chan *encoders, cfg.EncodeWorkers),
+		looking:  make(chan struct{}, maxLooks),
+		fatal:    make(chan error, 1),
+		wake:     make(chan struct{}, 1),
+		tracks:   map[eventlog.Track]*track{},
+		moved:    make(chan struct{}),
+		rng:      rand.New(rand.NewPCG(cfg.Seed, 2)),
 	}
 	for range cfg.EncodeWorkers {
-		s.stagers <- newStager(cfg)
+		s.encoders <- new(encoders)
 	}
 	return s, nil
 }

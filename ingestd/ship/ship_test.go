@@ -401,7 +401,7 @@ func TestThousandsOfHours(t *testing.T) {
 		if segments := int(n.shipper.Stats().SegmentsCut); files != hours || segments != 1 {
 			t.Errorf("%d files in %d segments for %d hours", files, segments, hours)
 		}
-		st := <-n.shipper.stagers
+		st := <-n.shipper.large.free
 		held := int64(st.rows.batch.Capacity())
 		for range cap(st.free) {
 			b := <-st.free

@@ -1,7 +1,6 @@
 package ship
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,10 +39,11 @@ func (s *Shipper) stage(ctx context.Context, t *track, i int, st *stager) ([]byt
 		}
 		schema, spec = known.Schema, known.Spec
 	}
-	leave := s.phase("encode")
-	groups, err := s.readSegment(ctx, t, seg, schema, spec, st)
-	leave()
-	if err != nil {
+	var groups []datafile.Group
+	if err := s.encoding(ctx, func(*encoders) (err error) {
+		groups, err = s.readSegment(ctx, t, seg, schema, spec, st)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	if len(groups) > s.cfg.MaxFiles {
@@ -115,38 +115,6 @@ func (t *track) growRows() {
 	}
 }
 
-// stager is the memory of one segment being staged: its rows, the encoder, and the files on their way.
-type stager struct {
-	rows    rows
-	encoder encoders
-	free    chan *bytes.Buffer // Uploads buffers in all
-}
-
-func newStager(cfg Config) *stager {
-	st := &stager{free: make(chan *bytes.Buffer, cfg.Uploads)}
-	for range cfg.Uploads {
-		st.free <- new(bytes.Buffer)
-	}
-	return st
-}
-
-// shrink gives back what an unusual segment made large. All buffers are free then.
-func (st *stager) shrink(cfg Config) {
-	total := int64(0)
-	for range cap(st.free) {
-		b := <-st.free
-		total += int64(b.Cap())
-		st.free <- b
-	}
-	if total > cfg.MaxSegmentBytes {
-		for range cap(st.free) {
-			<-st.free
-			st.free <- new(bytes.Buffer)
-		}
-	}
-	st.rows.shrink(2 * cfg.MaxSegmentBytes)
-}
-
 // readSegment reads the segment's rows into the stager and groups them by partition.
 func (s *Shipper) readSegment(ctx context.Context, t *track, seg *segment, schema *iceberg.Schema, spec iceberg.PartitionSpec, st *stager) ([]datafile.Group, error) {
 	if err := st.rows.begin(schema, t.log, seg.First); err != nil {
@@ -169,10 +137,6 @@ func (s *Shipper) encodeAndUpload(ctx context.Context, t *track, seg *segment, c
 	if !ok {
 		return nil, s.misplaced(ct.Location)
 	}
-	enc, err := st.encoder.of(schema, s.cfg.Encoder)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var uploads sync.WaitGroup
@@ -186,9 +150,14 @@ func (s *Shipper) encodeAndUpload(ctx context.Context, t *track, seg *segment, c
 			break
 		}
 		buf.Reset()
-		leave := s.phase("encode")
-		f, err := enc.Encode(buf, st.rows.batch, g.Rows)
-		leave()
+		var f iceberg.DataFile
+		err := s.encoding(ctx, func(e *encoders) error {
+			enc, err := e.of(schema, s.cfg.Encoder)
+			if err == nil {
+				f, err = enc.Encode(buf, st.rows.batch, g.Rows)
+			}
+			return err
+		})
 		if err != nil {
 			st.free <- buf
 			cancel(err)
@@ -233,10 +202,14 @@ func fileKey(prefix, partition, log string, seg *segment, k int) string {
 	return string(append(b, ".parquet"...))
 }
 
+// slowestUpload is the rate, in bytes per second, below which an upload is given up: a large file must not be sent anew
+// for ever because the store is slow today.
+const slowestUpload = 256 << 10
+
 // upload creates one file exclusively. A file that is there with the same bytes is as good; errTaken for another.
 func (s *Shipper) upload(ctx context.Context, key string, body []byte) error {
 	defer s.phase("upload")()
-	ctx, cancel := s.call(ctx)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout+time.Duration(len(body)/slowestUpload)*time.Second)
 	defer cancel()
 	s.count.uploads.Add(1)
 	_, err := s.Store.Put(ctx, key, body, objstore.Condition{Absent: true})

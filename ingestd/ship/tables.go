@@ -123,6 +123,10 @@ func heapOf(ct *catalog.Table) int64 {
 }
 
 const (
+	// maxLooks bounds the tables that are looked at at once: reading metadata takes four times its size, which is up to
+	// 16 MiB, though mostly a few hundred kB.
+	maxLooks = 8
+
 	// stageOn is how old a state may be that a segment is cut and staged by, so that the segments of a backlog share
 	// one look. It is short, since what is staged for a table that has become another is rejected, which needs an
 	// operator, while a look in time stops the table until it is put right.
@@ -176,6 +180,12 @@ func (s *Shipper) newest(ctx context.Context, name string, since time.Time, fres
 		return kept.table, kept.asked, nil
 	}
 	defer l.done()
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+	case <-ctx.Done():
+		return nil, time.Time{}, context.Cause(ctx)
+	}
 	s.count.looks.Add(1)
 	var ct *catalog.Table
 	if fresh || l.before == nil || l.began.Sub(l.asked) > refreshUpTo {

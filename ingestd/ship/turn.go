@@ -3,7 +3,6 @@ package ship
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"firn/commitlib/objstore"
@@ -45,7 +44,8 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 	s.movedLocked()
 	s.placeLocked(t, now)
 	t.woken = false
-	s.wakeWaitingLocked(now)
+	s.small.wakeLocked(s, now)
+	s.large.wakeLocked(s, now)
 }
 
 // settleLocked notes how a turn ended; moved: something was done that had to be.
@@ -202,15 +202,15 @@ func (s *Shipper) fill(ctx context.Context, t *track) error {
 	for i := t.unsent(); i >= 0; i = t.unsent() {
 		seg := &t.segs[i]
 		if !seg.staged {
-			return s.withStager(t, func(st *stager) error { return s.stageAndSend(ctx, t, i, st) })
+			return s.withStager(t, &s.large, func(st *stager) error { return s.stageAndSend(ctx, t, i, st) })
 		}
 		if err := s.send(ctx, t, seg, nil); err != nil {
 			return err
 		}
 	}
 	if s.cutDueNow(t) {
-		return s.withStager(t, func(st *stager) error {
-			if err := s.cut(ctx, t); err != nil {
+		return s.withStager(t, s.poolFor(t), func(st *stager) error {
+			if err := s.cut(ctx, t, st.most); err != nil {
 				return err
 			}
 			return s.stageAndSend(ctx, t, len(t.segs)-1, st)
@@ -234,17 +234,17 @@ func (s *Shipper) cutDueNow(t *track) bool {
 	return !s.cutDue(t, now).After(now)
 }
 
-// cut makes the next decision durable: step 1.
-func (s *Shipper) cut(ctx context.Context, t *track) error {
+// cut makes the next decision durable: step 1. The segment has at most about so many bytes.
+func (s *Shipper) cut(ctx context.Context, t *track, most int64) error {
 	known, _, err := s.state(ctx, t)
 	if err != nil {
 		return err
 	}
-	span, err := s.Log.Span(t.id, t.info.Cut+1, s.cfg.MaxSegmentBytes)
+	span, err := s.Log.Span(t.id, t.info.Cut+1, most)
 	if err != nil {
 		return err
 	}
-	last := min(span.Last, span.First+s.maxSegmentRows()-1)
+	last := min(span.Last, span.First+maxSegmentRows(most)-1)
 	if t.maxRows > 0 {
 		last = min(last, span.First+t.maxRows-1)
 	}
@@ -269,8 +269,8 @@ const rowBytes = 32
 // minSegmentRows keeps a segment of a few large batches whole where segments are small.
 const minSegmentRows = 4096
 
-func (s *Shipper) maxSegmentRows() eventlog.Seq {
-	return eventlog.Seq(max(s.cfg.MaxSegmentBytes/rowBytes, minSegmentRows))
+func maxSegmentRows(most int64) eventlog.Seq {
+	return eventlog.Seq(max(most/rowBytes, minSegmentRows))
 }
 
 // forgetFrom gives up the cuts from index i on, which are not sent, so that their events are cut anew.
@@ -282,63 +282,4 @@ func (s *Shipper) forgetFrom(t *track, i int) error {
 	t.info.Cut = t.segs[i].First - 1
 	t.segs = t.segs[:i]
 	return nil
-}
-
-// withStager runs fn with a stager if one is free; else t waits its turn for one.
-func (s *Shipper) withStager(t *track, fn func(*stager) error) error {
-	var st *stager
-	select {
-	case st = <-s.stagers:
-	default:
-		s.mu.Lock()
-		// One may have been given back since; whoever gives one back looks at waiting under mu.
-		select {
-		case st = <-s.stagers:
-			s.mu.Unlock()
-		default:
-			s.waitLocked(t)
-			s.mu.Unlock()
-			return nil
-		}
-	}
-	err := fn(st)
-	s.giveBackStager(st)
-	return err
-}
-
-func (s *Shipper) giveBackStager(st *stager) {
-	st.shrink(s.cfg)
-	s.mu.Lock()
-	s.stagers <- st
-	s.wakeWaitingLocked(time.Now())
-	s.mu.Unlock()
-	s.wakeUp()
-}
-
-// waitLocked puts t behind those that wait for a stager; one that was woken and came too late keeps its place in front.
-func (s *Shipper) waitLocked(t *track) {
-	switch {
-	case t.waiting:
-		return
-	case t.woken:
-		s.waiting = slices.Insert(s.waiting, 0, t)
-	default:
-		s.waiting = append(s.waiting, t)
-	}
-	t.waiting = true
-}
-
-// wakeWaitingLocked lets the first of those that wait have its turn if a stager is free. One that is not due now (it
-// backs off, or has nothing left) is passed over: it asks again when it is. The end of each turn calls it, so that a
-// turn which did not need its stager passes it on.
-func (s *Shipper) wakeWaitingLocked(now time.Time) {
-	for len(s.stagers) > 0 && len(s.waiting) > 0 {
-		next := s.waiting[0]
-		s.waiting = slices.Delete(s.waiting, 0, 1)
-		next.waiting, next.woken = false, true
-		s.placeLocked(next, now)
-		if next.busy || next.place >= 0 && !next.due.After(now) {
-			return
-		}
-	}
 }

@@ -28,7 +28,8 @@ def load(con, name):
 
 
 def s3_secret(env):
-    options = {"KEY_ID": env["AWS_ACCESS_KEY_ID"], "SECRET": env["AWS_SECRET_ACCESS_KEY"], "REGION": env["AWS_REGION"]}
+    names = {"KEY_ID": "AWS_ACCESS_KEY_ID", "SECRET": "AWS_SECRET_ACCESS_KEY", "SESSION_TOKEN": "AWS_SESSION_TOKEN", "REGION": "AWS_REGION"}
+    options = {option: env[name] for option, name in names.items() if name in env}
     endpoint = env.get("AWS_ENDPOINT_URL_S3", env.get("AWS_ENDPOINT_URL"))
     if endpoint:
         scheme, host = endpoint.split("://")

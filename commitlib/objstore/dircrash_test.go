@@ -18,7 +18,7 @@ const crashRoot = "/data/warehouse"
 type step struct {
 	key  string
 	body string
-	made bool // by Create
+	made bool                        // by Create
 	cond func(etag string) Condition // of the version that the key has by then
 	err  error
 	done bool

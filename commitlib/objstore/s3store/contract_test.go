@@ -27,16 +27,8 @@ func openPeer(t *testing.T, server *peer.S3Server) *Store {
 	return s
 }
 
-// TestContract runs the port's contract, with 16 writers racing for one key, against versitygw.
-func TestContract(t *testing.T) {
-	tier.Need(t, tier.CI)
-	contract(t, peer.S3(t))
-}
-
-// TestContractMinIO is the second opinion.
-func TestContractMinIO(t *testing.T) {
-	contract(t, peer.MinIO(t))
-}
+// TestContract runs the port's contract, with 16 writers racing for one key.
+func TestContract(t *testing.T) { eachPeer(t, contract) }
 
 func contract(t *testing.T, server *peer.S3Server) {
 	storetest.Run(t, func(t *testing.T) objstore.Store {

@@ -55,10 +55,13 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	if e.Status == 0 {
+	if e.Status == 0 && e.Code == "" {
 		fmt.Fprintf(&b, "%s in bucket %s: %v", e.Op, e.Bucket, innermost(e.err))
 	} else {
-		fmt.Fprintf(&b, "bucket %s answered %s with %d", e.Bucket, e.Op, e.Status)
+		fmt.Fprintf(&b, "bucket %s answered %s with", e.Bucket, e.Op)
+		if e.Status != 0 { // a delete of many keys has one status and many answers
+			fmt.Fprintf(&b, " %d", e.Status)
+		}
 		if e.Code != "" {
 			b.WriteString(" " + e.Code)
 		}
@@ -108,7 +111,7 @@ var expectedRegion = regexp.MustCompile(`expecting ['"]([a-z0-9-]+)['"]`)
 // advice says what to do about an answer; empty where there is nothing to do but wait.
 func (s *Store) advice(c call, v verdict, err error) string {
 	var dns *net.DNSError
-	if v.status == 0 {
+	if v.status == 0 && v.code == "" {
 		if errors.As(err, &dns) && dns.IsNotFound {
 			return fmt.Sprintf("check AWS_REGION (%s), the endpoint and the bucket's name: they make up the host's", s.cfg.AWS.Region)
 		}
@@ -141,7 +144,7 @@ func (s *Store) advice(c call, v verdict, err error) string {
 	switch {
 	case strings.HasPrefix(v.code, "KMS."):
 		return "check FIRN_S3_KMS_KEY and that the key is enabled, in the bucket's region"
-	case v.status == http.StatusForbidden:
+	case v.status == http.StatusForbidden, v.code == "AccessDenied":
 		return s.denied(c, v, err)
 	case v.status == http.StatusNotImplemented, v.code == "NotImplemented":
 		return "this store lacks what Firn needs of S3 (conditional writes, CRC32C checksums): use one that has it"

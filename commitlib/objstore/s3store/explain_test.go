@@ -49,6 +49,9 @@ func TestExplain(t *testing.T) {
 		"allow s3:GetObject on arn:aws:s3:::bucket/ware/*", "s3:ListBucket on arn:aws:s3:::bucket", "does not exist")
 	f("no permission to write", put, denied, "allow s3:PutObject on arn:aws:s3:::bucket/ware/*")
 	f("no permission to list", list, denied, "allow s3:ListBucket on arn:aws:s3:::bucket")
+	f("no permission to delete", func(s *Store) error { return s.Delete(context.Background(), "t/a", "t/b") },
+		reply{status: 200, text: "<DeleteResult><Error><Key>ware/t/b</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>"},
+		`answered delete with AccessDenied: of key "ware/t/b": no`, "allow s3:DeleteObject on arn:aws:s3:::bucket/ware/*")
 	f("no permission to use the key", put, reply{status: 403, code: "AccessDenied", text: "User is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:…"},
 		"kms:GenerateDataKey and kms:Decrypt on the key")
 	f("no such bucket", put, noBucket, "make the bucket bucket, or correct the warehouse's name")

@@ -18,8 +18,7 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 
 	before := t.progress()
 	err := stopped(s.advance(ctx, t, poked))
-	// A look at an unchanged table proves little: a HEAD says the same of a bucket that is gone.
-	moved := t.progress() != before || t.fails > 0
+	moved := t.progress() != before
 	t.known, t.loaded = nil, nil
 	wait := time.Duration(0)
 	if err != nil {
@@ -52,7 +51,11 @@ func (s *Shipper) turn(ctx context.Context, t *track) {
 func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, moved bool, now time.Time, wait time.Duration) {
 	var stop *Stop
 	switch {
+	case err == nil && t.waiting && t.fails > 0 && !moved && t.stop == nil:
+		t.retryAt = time.Time{} // it got no stager: whether what did not work works now is still to be seen
 	case err == nil:
+		// A look at an unchanged table proves little: a HEAD says the same of a bucket that is gone.
+		moved = moved || t.fails > 0
 		switch {
 		case t.stop != nil:
 			s.cfg.Logger.Info("shipping goes on", "table", t.table.Name, "log", t.log, "was", t.stop.Reason)

@@ -12,10 +12,20 @@ import (
 	"firn/perf/tier"
 )
 
-// twoParts is more than one part of any store that sends parts, and severalParts more than it takes at once. Such stores
-// run the contract from tier CI on; in the quick tier it is the twins alone, to which a size is like another.
-func twoParts() int     { return tier.Pick(100_000, 5<<20+5, 5<<20+5) }
-func severalParts() int { return tier.Pick(300_000, 11<<20+12345, 60<<20+1) }
+// sized is parts for a store that sends large objects in parts, and few for one to which a size is like another.
+func sized(s objstore.Store, few, parts int) int {
+	switch s.(type) {
+	case *objstore.Mem, *objstore.Dir:
+		return few
+	}
+	return parts
+}
+
+// twoParts is more than one part of any store that sends parts, and severalParts more than it takes at once.
+func twoParts(s objstore.Store) int { return sized(s, 100_000, 5<<20+5) }
+func severalParts(s objstore.Store) int {
+	return sized(s, 300_000, tier.Pick(11<<20+12345, 11<<20+12345, 60<<20+1))
+}
 
 // noise is n bytes in which no part is like another.
 func noise(n int, seed byte) []byte {
@@ -47,7 +57,7 @@ func write(t *testing.T, w objstore.Writer, body []byte) {
 }
 
 func creates(t *testing.T, s objstore.Store) {
-	for _, size := range []int{0, 1, 100_001, severalParts()} {
+	for _, size := range []int{0, 1, 100_001, severalParts(s)} {
 		key := fmt.Sprintf("default/clicks/data/created-%d.parquet", size)
 		body := noise(size, 1)
 		w := create(t, s, key, absent)
@@ -87,7 +97,7 @@ func creates(t *testing.T, s objstore.Store) {
 
 // bigPut: a body large enough to be sent in parts is one object all the same.
 func bigPut(t *testing.T, s objstore.Store) {
-	body := noise(tier.Pick(300_000, 36<<20+1, 100<<20), 2)
+	body := noise(sized(s, 300_000, 36<<20+1), 2)
 	const key = "default/clicks/data/big.parquet"
 	info, err := s.Put(t.Context(), key, body, absent)
 	if err != nil {
@@ -119,7 +129,7 @@ func bigPut(t *testing.T, s objstore.Store) {
 }
 
 func createConditions(t *testing.T, s objstore.Store) {
-	for _, size := range []int{10, twoParts()} {
+	for _, size := range []int{10, twoParts(s)} {
 		key := fmt.Sprintf("k%d", size)
 		closed := func(seed byte, cond objstore.Condition) (objstore.Info, error) {
 			t.Helper()
@@ -162,7 +172,7 @@ func createConditions(t *testing.T, s objstore.Store) {
 
 // givenUp: what is aborted, or whose context ends, leaves nothing that can be read, and its name free.
 func givenUp(t *testing.T, s objstore.Store) {
-	for _, size := range []int{0, 10, twoParts()} {
+	for _, size := range []int{0, 10, twoParts(s)} {
 		key := fmt.Sprintf("given/up/%d", size)
 		w := create(t, s, key, absent)
 		write(t, w, noise(size, 1))
@@ -210,7 +220,7 @@ func givenUp(t *testing.T, s objstore.Store) {
 // createRace: of 16 who create one key piece by piece at once, exactly one is told that it did.
 func createRace(t *testing.T, s objstore.Store) {
 	for round := range tier.Pick(3, 3, 20) {
-		size := []int{1000, twoParts(), 1}[round%3]
+		size := []int{1000, twoParts(s), 1}[round%3]
 		key := fmt.Sprintf("default/clicks/data/%d.parquet", round)
 		var errs [writers]error
 		together(func(w int) {

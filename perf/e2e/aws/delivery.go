@@ -224,8 +224,8 @@ func (d *delivery) again(msgs []message) {
 	}
 }
 
-// spare ends the killing of functions and the disorder: each message that is sent again for it costs half a minute. Late
-// copies still come.
+// spare ends the killing of functions and the disorder: each message that is sent again for it costs half a minute.
+// Late copies still come.
 func (d *delivery) spare() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -49,6 +49,7 @@ func (r *RESTServer) Base() string {
 	host := strings.TrimPrefix(r.URI, "http://")
 	return "http://" + host[:strings.IndexByte(host, '/')]
 }
+
 func restProgram(t testing.TB) program {
 	t.Helper()
 	java, err := exec.LookPath("java")

@@ -5,5 +5,5 @@
 // Invariants: every process that it starts it also ends, by its handle; every wait is bounded; nothing listens beyond
 // 127.0.0.1. Daemons and files of one test are its own, so that tests can run side by side.
 //
-// For tests alone.
+// What starts daemons, produces, reads and judges serves perf/e2e/aws too, hence is exported. For tests alone.
 package e2e

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,4 +124,59 @@ func TestSQS(t *testing.T) {
 	if got := rows(t, environ, s3.Root(), "clicks"); got != 0 {
 		t.Errorf("%d rows: the daemon has committed by itself", got)
 	}
+}
+
+// TestRequestsOfManyTables counts at the server what shipping and committing many tables asks of S3: a few requests for
+// each segment, of which five write (a data file, a manifest, a manifest list, the metadata and the hint), and no more of
+// them when there are more tables.
+func TestRequestsOfManyTables(t *testing.T) {
+	tier.Need(t, tier.CI)
+	const tables, rounds = 20, 4
+	s3 := peer.S3(t)
+	proxy := peer.Proxy(t, s3.Endpoint)
+	n := start(t, t.TempDir(), s3.At(proxy).Env(), "-warehouse", s3.Root()+"/many", "-cut-interval", "1s")
+	round := func() {
+		for i := range tables {
+			n.post(fmt.Sprintf("t%d", i), 5)
+		}
+		n.within(30*time.Second, "all is committed", func() bool { return n.metric("firn_backlog_events") == 0 })
+	}
+	round() // makes the tables
+	proxy.ResetCounts()
+	cut := n.metric("firn_segments_cut_total")
+	for range rounds {
+		round()
+	}
+	segments := int(n.metric("firn_segments_cut_total") - cut)
+	writes, reads := 0, 0
+	counts := proxy.Counts()
+	for operation, c := range counts {
+		t.Logf("%s: %d", operation, c.Requests)
+		if operation == "PutObject" {
+			writes += c.Requests
+		} else {
+			reads += c.Requests
+		}
+	}
+	t.Logf("%d segments of %d tables: %.2f writes and %.2f reads for each", segments, tables, float64(writes)/float64(segments), float64(reads)/float64(segments))
+	if segments < tables*rounds || writes > 5*segments || reads > 6*segments {
+		t.Errorf("%d writes and %d reads for %d segments", writes, reads, segments)
+	}
+}
+
+// metric is a number of /metrics without labels.
+func (n *node) metric(name string) float64 {
+	n.t.Helper()
+	_, text := n.do("GET", "/metrics", "")
+	for line := range strings.SplitSeq(text, "\n") {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				n.t.Fatal(err)
+			}
+			return v
+		}
+	}
+	n.t.Fatalf("there is no metric %s", name)
+	return 0
 }

@@ -160,7 +160,8 @@ func (s *Shipper) advance(ctx context.Context, t *track, reported time.Time) err
 		if err != nil {
 			return err
 		}
-		if !moved && (first || poked || timedOut) && t.info.High > t.info.Committed {
+		// Of a log that has nothing cut nothing was requested, and so nothing rejected.
+		if !moved && (first && len(t.segs) > 0 || poked || timedOut) && t.info.High > t.info.Committed {
 			if err := s.checkRejected(ctx, t); err != nil {
 				return err
 			}

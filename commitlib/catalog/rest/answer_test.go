@@ -80,7 +80,7 @@ func TestAnswers(t *testing.T) {
 			w.Header().Set("Location", "https://elsewhere/v1")
 			w.WriteHeader(307)
 		}, plain, catalog.ErrUnknown, catalog.ErrUnknown, "https://elsewhere/v1"},
-		{"not asked for", answer(304, ""), nil, catalog.ErrUnknown, catalog.ErrUnknown, "304"},
+		{"not asked for", answer(304, ""), plain, catalog.ErrUnknown, catalog.ErrUnknown, "304"},
 		{"no answer", hangUp, plain, catalog.ErrUnknown, catalog.ErrUnknown, "EOF"},
 		{"cut off", cutOff, plain, catalog.ErrUnknown, catalog.ErrUnknown, "unexpected EOF"},
 		{"none in time", stall, plain, catalog.ErrUnknown, catalog.ErrUnknown, "deadline exceeded"},
@@ -110,6 +110,8 @@ func TestAnswers(t *testing.T) {
 			if row.load != nil {
 				_, err := c.Load(t.Context(), clicks)
 				check("load", err, row.load)
+				_, err = c.Refresh(t.Context(), base)
+				check("refresh", err, row.load)
 			}
 			const tables = "/v1/namespaces/lake/tables"
 			s.on("POST "+tables, row.answer)

@@ -128,6 +128,9 @@ func (c *Catalog) load(ctx context.Context, id catalog.Ident, known *catalog.Tab
 		return nil, err
 	}
 	if a.status == http.StatusNotModified {
+		if req.ifNoneMatch == "" { // a cache's, that answers for what somebody else asked
+			return nil, errors.New("the catalog answered 304 to what was not asked on a condition: does a cache stand before it?")
+		}
 		return known, nil
 	}
 	return c.table(id, known, nil, a, began)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"firn/commitlib/awsenv"
 	"firn/commitlib/catalog"
 )
 
@@ -43,7 +44,7 @@ type vendedCredentials struct {
 func (v *vendedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	got, err := v.get(ctx)
 	if err != nil {
-		return aws.Credentials{}, fmt.Errorf("renew the catalog's credentials for %s: %w", v.prefix, err)
+		return aws.Credentials{}, &awsenv.CredentialsError{Err: fmt.Errorf("renew the catalog's credentials for %s: %w", v.prefix, err)}
 	}
 	return got, nil
 }

@@ -95,6 +95,11 @@ func classify(err error, sent bool) verdict {
 		return verdict{answer: done}
 	}
 	v := verdict{}
+	var credentials *awsenv.CredentialsError
+	if errors.As(err, &credentials) { // status and code in it are those of their source: the store was not asked
+		v.answer = retry
+		return v
+	}
 	var response *smithyhttp.ResponseError
 	if errors.As(err, &response) {
 		v.status = response.HTTPStatusCode()
@@ -142,7 +147,6 @@ func classifyUnanswered(err error, sent bool) answer {
 		authority   x509.UnknownAuthorityError
 		host        x509.HostnameError
 		invalid     *smithy.InvalidParamsError
-		credentials *awsenv.CredentialsError
 		damaged     *damagedError
 	)
 	switch {
@@ -150,7 +154,7 @@ func classifyUnanswered(err error, sent bool) answer {
 		return unknown
 	case errors.As(err, &certificate), errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):
 		return fatal
-	case errors.As(err, &credentials), !sent:
+	case !sent:
 		return retry
 	}
 	return unknown

@@ -3,12 +3,14 @@ package s3store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"firn/commitlib/awsenv"
 	"firn/commitlib/objstore"
@@ -131,6 +133,24 @@ func TestOpen(t *testing.T) {
 	})
 	if _, err := Open(t.Context(), cfg); err == nil || err.Error() != "open object store s3://bucket/ware: list in bucket bucket: nobody gives credentials here; get some" || unsigned.requests() != 0 {
 		t.Errorf("without credentials: %v", err)
+	}
+
+	// What the instance's metadata service answers is not the bucket's answer, and nothing was sent to that.
+	for _, status := range []int{403, 404, 412, 500} {
+		theirs := &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: errors.New("no role")}
+		cfg.AWS.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{}, &awsenv.CredentialsError{Err: fmt.Errorf("ask the instance: %w", theirs)}
+		})
+		s, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.wait = func(context.Context, time.Duration) error { return nil }
+		_, err = s.Put(t.Context(), "k", []byte("x"), ifAbsent)
+		if err == nil || errors.Is(err, objstore.ErrUnknown) || errors.Is(err, objstore.ErrPrecondition) || errors.Is(err, objstore.ErrFatal) ||
+			!strings.Contains(err.Error(), "put in bucket bucket: ask the instance") {
+			t.Errorf("the instance answers %d: %v", status, err)
+		}
 	}
 
 	hung, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

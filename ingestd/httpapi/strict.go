@@ -26,6 +26,7 @@ func membersOf(body []byte) ([]member, error) {
 		return nil, &fault{code: event.CodeInvalidUTF8, record: -1, byte: at, message: "the settings are not valid UTF-8", hint: "send UTF-8"}
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // else one beyond a float64 is told in terms of Go's types
 	bad := func(code, hint, message string) error {
 		return &fault{code: code, record: -1, byte: int(dec.InputOffset()), message: message, hint: hint}
 	}

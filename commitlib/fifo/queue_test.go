@@ -1,6 +1,8 @@
 package fifo
 
 import (
+	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -92,6 +94,26 @@ func TestBatchesKeepToTheQueuesBounds(t *testing.T) {
 	f(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 	f(2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
 	f(3, 400, 400, 400, 400, 400)
+}
+
+// A message that SQS blames its sender for can never be sent, whatever the code: tried again without end it would keep
+// back those of all other groups.
+func TestRefusalOfOneMessage(t *testing.T) {
+	f := func(code string, senderFault bool, want Kind) {
+		t.Helper()
+		q, calls := answering(t, 200, http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+			fmt.Sprintf(`{"Successful":[],"Failed":[{"Id":"0","SenderFault":%v,"Code":%q,"Message":"m"}]}`, senderFault, code))
+		err := q.Send(t.Context(), []commitlib.Message{{ID: "1", Group: "g", Body: []byte("b")}})
+		if err == nil || KindOf(err) != want || !strings.Contains(err.Error(), code) || *calls != 1 {
+			t.Errorf("%s, sender's fault %v: %v (%v) after %d calls, want %v after one", code, senderFault, err, KindOf(err), *calls, want)
+		}
+	}
+	f("SomethingNew", true, BadMessage)
+	f("SomethingNew", false, Unreachable)
+	f("InternalError", false, Unreachable)
+	f("RequestThrottled", true, Throttled)
+	f("KmsAccessDenied", true, Misconfigured)
+	f("InvalidMessageContents", true, BadMessage)
 }
 
 func TestReasonBecomesAnAttributeThatSQSTakes(t *testing.T) {

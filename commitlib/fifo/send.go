@@ -127,6 +127,9 @@ func (q *Queue) refusals(doing, action string, entries []types.BatchResultErrorE
 		}
 		code, message := aws.ToString(e.Code), aws.ToString(e.Message)
 		kind, advice := judge(code, message, action)
+		if kind == Unreachable && e.SenderFault { // SQS looked at it: an unknown code alone says nothing of trying again
+			kind = BadMessage
+		}
 		text := strings.TrimSuffix(fmt.Sprintf("%s queue %s: %s: %s: %s", doing, q.url, code, message, advice), ": ")
 		refused[i] = &Error{Kind: kind, Code: code, Err: errors.New(text)}
 	}

@@ -54,10 +54,12 @@ func drain(t *testing.T, q *fifo.Queue) map[string][]string {
 	}
 }
 
-// faults are what a network and a service in trouble do to calls that send, a third of them.
+// faults are what a network and a service in trouble do to calls that send: the first is throttled, which the SDK does not
+// try again by itself, and of the others a third meets something.
 func faults(seed uint64) func(*peer.Request) peer.Fault {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 1))
+	first := true
 	throttled := &peer.Answer{Status: 400, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
 		Body: `{"__type":"com.amazonaws.sqs#RequestThrottled","message":"The request was denied due to request throttling."}`}
 	return func(r *peer.Request) peer.Fault {
@@ -66,6 +68,10 @@ func faults(seed uint64) func(*peer.Request) peer.Fault {
 		}
 		mu.Lock()
 		defer mu.Unlock()
+		if first {
+			first = false
+			return peer.Fault{Answer: throttled}
+		}
 		switch rng.IntN(18) {
 		case 0:
 			return peer.Fault{Reset: true}

@@ -100,6 +100,29 @@ func TestWrongAWSEnvironment(t *testing.T) {
 	f([]string{"AWS_REGION=eu-west-1", "FIRN_S3_SSE=aes", "FIRN_CATALOG=hive"}, "-s3-sse", "-catalog:")
 }
 
+// TestMisplacedSecrets puts passwords and tokens where none belong: the settings are refused, or taken, and no text that
+// is printed repeats them.
+func TestMisplacedSecrets(t *testing.T) {
+	f := func(environ ...string) {
+		t.Helper()
+		var stdout, stderr strings.Builder
+		environ = append([]string{"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "FIRN_WAREHOUSE=s3://lake/x"}, environ...)
+		if status := command([]string{"-data", t.TempDir()}, environ, &stdout, &stderr); status != 2 || strings.Contains(stdout.String()+stderr.String(), "hunter2") {
+			t.Errorf("%v: status %d\n%s%s", environ, status, stdout.String(), stderr.String())
+		}
+	}
+	f("FIRN_CATALOG=rest", "FIRN_CATALOG_URI=https://u:hunter2@host/x")
+	f("FIRN_CATALOG=rest", "FIRN_CATALOG_URI=https://u:hunter2%@host/x")
+	f("FIRN_CATALOG=rest", "FIRN_CATALOG_URI=https://host/x?token=hunter2")
+	f("FIRN_CATALOG=rest", "FIRN_CATALOG_URI=https://host", "FIRN_CATALOG_CREDENTIAL=u:p", "FIRN_CATALOG_OAUTH_URI=u:hunter2@host")
+	f("FIRN_QUEUE=https://u:hunter2@sqs.eu-west-1.amazonaws.com/1/q.fifo")
+	f("FIRN_QUEUE=https://u:hunter2%@sqs.eu-west-1.amazonaws.com/1/q.fifo")
+	f("AWS_ENDPOINT_URL_S3=https://u:hunter2%@host")
+	f("AWS_ENDPOINT_URL_S3=u:hunter2@host")
+	f("AWS_ENDPOINT_URL_S3=https://host?token=hunter2")
+	f("FIRN_WAREHOUSE=s3://u:hunter2@lake/x")
+}
+
 // TestAWSSettings wants each setting from a flag and from the environment alike, secrets from there alone, and never
 // shown.
 func TestAWSSettings(t *testing.T) {

@@ -48,14 +48,14 @@ func checkEndpoints(getenv func(string) string) error {
 func CheckEndpoint(value string) error {
 	u, err := url.Parse(value)
 	switch {
-	case err != nil:
-		return fmt.Errorf("is no URL: %w", err)
-	case u.User != nil:
+	case err != nil: // which repeats the whole of it, a password included
+		return errors.New("is no URL: write it as in https://s3.example.com:9000")
+	case strings.Contains(value, "@"):
 		return errors.New("has a user or password in it: give the keys by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return fmt.Errorf("%q is no base URL: write it as in https://s3.example.com:9000", value)
 	case u.RawQuery != "", u.Fragment != "":
-		return fmt.Errorf("%q has a query or a fragment: give scheme, host and port", value)
+		return fmt.Errorf("has a query or a fragment, which begins after %q: give scheme, host and port", u.Scheme+"://"+u.Host+u.Path)
 	}
 	return nil
 }

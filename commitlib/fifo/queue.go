@@ -118,8 +118,11 @@ func checkURL(raw, region string) (*url.URL, error) {
 		return nil, errors.New("the queue's URL is empty: give the URL of an SQS FIFO queue, https://sqs.<region>.amazonaws.com/<account>/<name>.fifo")
 	}
 	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, fmt.Errorf("queue URL: %w", err)
+	switch {
+	case err != nil: // which repeats the whole of it, a password included
+		return nil, errors.New("queue URL is no URL: want https://sqs.<region>.amazonaws.com/<account>/<name>.fifo")
+	case strings.Contains(raw, "@") || u.RawQuery != "":
+		return nil, errors.New("queue URL has a user, a password or a query in it: give the URL as SQS states it, and the keys by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	var errs []error
 	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.Trim(u.Path, "/") == "" {

@@ -149,7 +149,7 @@ func (s Settings) checkWarehouse() error {
 func splitS3(location string) (bucket, prefix string, err error) {
 	bucket, prefix, _ = strings.Cut(strings.TrimPrefix(location, "s3://"), "/")
 	if !validBucket(bucket) {
-		return "", "", fmt.Errorf("%q names no bucket: write s3://bucket/prefix, with a bucket of 3 to 63 lower-case letters, digits, dots and hyphens", location)
+		return "", "", fmt.Errorf("%q names no bucket: write s3://bucket/prefix, with a bucket of 3 to 63 lower-case letters, digits, dots and hyphens", withoutSecrets(location))
 	}
 	prefix = strings.TrimSuffix(prefix, "/")
 	if prefix != "" {
@@ -222,17 +222,21 @@ func (s Settings) checkREST(bad report) {
 func checkHTTP(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%q is no plain http:// or https:// address", redacted(u, s))
+		return fmt.Errorf("%q is no plain http:// or https:// address", withoutSecrets(s))
 	}
 	return nil
 }
 
-// redacted is the address without a password, if it has one.
-func redacted(u *url.URL, s string) string {
-	if u == nil || u.User == nil {
-		return s
+// withoutSecrets is an address as an error may repeat it: not what stands before the host, nor a query. It is for text
+// that may be no address at all.
+func withoutSecrets(s string) string {
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		s = "…" + s[at:]
 	}
-	return u.Redacted()
+	if query := strings.IndexAny(s, "?#"); query >= 0 {
+		s = s[:query] + "…"
+	}
+	return s
 }
 
 func (s Settings) checkS3(bad report) {

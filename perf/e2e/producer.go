@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// refusedPause bounds the pause after a refusal. Retry-After asks for longer, and tests are short.
+const refusedPause = 500 * time.Millisecond
+
 // Producers runs some connections against a daemon, each with one request at a time. A producer's events carry its
 // number as their partition and count up, across runs.
 type Producers struct {
@@ -42,16 +45,19 @@ func (p *Producers) Run(ctx context.Context, t testing.TB, url string, seed uint
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(p.first+w)))
 			for ctx.Err() == nil {
-				p.post(ctx, t, c, r, w)
-				time.Sleep(time.Duration(r.Int64N(int64(p.Pause))))
+				pause := p.Pause
+				if taken := p.post(ctx, t, c, r, w); !taken {
+					pause = refusedPause
+				}
+				time.Sleep(time.Duration(r.Int64N(int64(pause))))
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// post sends one request of 1 to 4 events and notes their fate.
-func (p *Producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.Rand, w int) {
+// post sends one request of 1 to 4 events, notes their fate, and says whether they were not refused.
+func (p *Producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.Rand, w int) (taken bool) {
 	table, producer := p.tables[w%len(p.tables)], p.first+w
 	batch := make([]*sent, 1+r.IntN(4))
 	events := make([]Event, len(batch))
@@ -73,6 +79,7 @@ func (p *Producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.R
 		ack, err = c.Bulk(context.WithoutCancel(ctx), table, false, events)
 	}
 	p.settle(t, batch, ack, err)
+	return batch[0].fate != refused
 }
 
 // payload is a producer's n-th.
@@ -83,7 +90,7 @@ func (p *Producers) payload(r *rand.Rand, producer, n int) []byte {
 		for i := range pad {
 			pad[i] = byte(r.Uint32())
 		}
-		b = append(b, `,"pad":"`...)
+		b = append(b, padding...)
 		b = append(base64.StdEncoding.AppendEncode(b, pad), '"')
 	}
 	return append(b, '}')
@@ -101,7 +108,8 @@ func (p *Producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 			return
 		}
 		for i, s := range batch {
-			s.fate, s.id = acked, ID{ack.Log, ack.First + int64(i)}
+			s.id = ID{ack.Log, ack.First + int64(i)}
+			p.Ledger.fateLocked(s, acked)
 		}
 	case errors.As(err, &status) && status.Status == http.StatusInternalServerError && p.Broken:
 	case errors.As(err, &status):
@@ -112,11 +120,11 @@ func (p *Producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 			t.Errorf("no Retry-After with %v", err)
 		}
 		for _, s := range batch {
-			s.fate = refused
+			p.Ledger.fateLocked(s, refused)
 		}
 	case errors.Is(err, syscall.ECONNREFUSED): // it was gone before it heard of the request
 		for _, s := range batch {
-			s.fate = refused
+			p.Ledger.fateLocked(s, refused)
 		}
 	default: // the daemon is gone, or going: open
 		var timeout interface{ Timeout() bool }
@@ -154,7 +162,8 @@ func (p *Producers) Resend(t testing.TB, c *Client) (n int) {
 					t.Errorf("send %s again: answered %+v", s.Payload, ack)
 				}
 				p.Ledger.mu.Lock()
-				s.fate, s.id, s.again = acked, ID{ack.Log, ack.First}, true
+				s.id, s.again = ID{ack.Log, ack.First}, true
+				p.Ledger.fateLocked(s, acked)
 				p.Ledger.mu.Unlock()
 			}
 		})

@@ -28,6 +28,10 @@ const (
 	// supervisors give.
 	stopTime = 10 * time.Second
 
+	// pollRest is the least between two calls of which the first brought nothing: a server that knows no long poll answers
+	// at once, and each call costs.
+	pollRest = time.Second
+
 	// pollBackoff bounds the wait before the queue is asked again after it did not answer.
 	pollBackoff = 30 * time.Second
 )
@@ -74,6 +78,7 @@ func (p *poller) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		asked := time.Now()
 		msgs, err := p.queue.Receive(context.WithoutCancel(ctx), fifo.MaxBatch, pollWait)
 		if err != nil {
 			<-slots
@@ -84,6 +89,14 @@ func (p *poller) run(ctx context.Context) {
 		if failed > 0 {
 			p.log.Info("the queue answers again", "errors", failed)
 			failed = 0
+		}
+		if len(msgs) == 0 {
+			<-slots
+			select {
+			case <-time.After(pollRest - time.Since(asked)):
+			case <-ctx.Done():
+			}
+			continue
 		}
 		batches.Go(func() {
 			defer func() { <-slots }()
@@ -107,9 +120,6 @@ func (p *poller) waitFor(ctx context.Context, failed int, err error) {
 
 // batch is steps 2 to 4. stopping ends when the process is to stop, hard when it must.
 func (p *poller) batch(stopping, hard context.Context, msgs []fifo.Received) {
-	if len(msgs) == 0 {
-		return
-	}
 	if stopping.Err() != nil { // a call that was under way brought them
 		p.handBack(stopping, hard, msgs)
 		return

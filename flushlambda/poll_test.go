@@ -260,3 +260,31 @@ func TestPollBacksOff(t *testing.T) {
 		}
 	})
 }
+
+// emptyQueue answers at once that there is nothing, as a server does that knows no long poll.
+type emptyQueue struct{ *line }
+
+func (l emptyQueue) Receive(context.Context, int, time.Duration) ([]fifo.Received, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = append(l.asked, time.Since(l.began))
+	if len(l.asked) > 1000 {
+		return nil, errors.New("that is a storm")
+	}
+	return nil, nil
+}
+
+// A server that does not wait for messages is not asked without pause.
+func TestPollDoesNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine()
+		ctx, stop := context.WithCancel(t.Context())
+		p := pollerOf(l, nil)
+		p.queue = emptyQueue{l}
+		time.AfterFunc(time.Minute, stop)
+		p.run(ctx)
+		if n := len(l.asked); n < 30 || n > 61 {
+			t.Errorf("asked %d times in a minute", n)
+		}
+	})
+}

@@ -144,6 +144,34 @@ func TestTroubleWhileRunning(t *testing.T) {
 	f("no answer", "warehouse", false, func(p *peer.FaultProxy) { p.Down() })
 }
 
+// TestReadyOnceProven starts a daemon with events to keep on a store that it may read and not write: nothing is shipped,
+// and readiness says so and why, though what it asks of the store by itself is granted.
+func TestReadyOnceProven(t *testing.T) {
+	tier.Need(t, tier.CI)
+	s3 := peer.S3(t)
+	proxy := peer.Proxy(t, s3.Endpoint)
+	data, environ, root := t.TempDir(), s3.At(proxy).Env(), s3.Root()+"/proven"
+	n := start(t, data, environ, "-warehouse", root)
+	n.post("clicks", 10)
+	if err := n.close(); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Hook(func(r *peer.Request) peer.Fault {
+		if r.Operation != "PutObject" {
+			return peer.Fault{}
+		}
+		return peer.Fault{Answer: refusal(403, "AccessDenied", "Access Denied")}
+	})
+	n = start(t, data, environ, "-warehouse", root)
+	for range 3 {
+		if status, text := n.do("GET", "/health/ready", ""); status != 503 || !strings.Contains(text, "allow s3:PutObject") {
+			t.Errorf("it ships nothing, and readiness says %d %s", status, text)
+		}
+	}
+	proxy.Hook(nil)
+	n.within(time.Minute, "ready", func() bool { s, _ := n.do("GET", "/health/ready", ""); return s == 200 })
+}
+
 // TestQueueRemoved takes the queue away under a running daemon, and puts it back.
 func TestQueueRemoved(t *testing.T) {
 	tier.Need(t, tier.CI)
@@ -165,9 +193,8 @@ func TestQueueRemoved(t *testing.T) {
 		return status == 503 && strings.Contains(text, `"queue"`) && strings.Contains(text, "create it, or correct the URL")
 	})
 	n.post("clicks", 10)
-	if lines := n.logs.at(slog.LevelError, "no commit request can be sent"); len(lines) != 1 {
-		t.Errorf("alarmed %d times:\n%s", len(lines), strings.Join(lines, "\n"))
-	}
+	alarms := func() []string { return n.logs.at(slog.LevelError, "no commit request can be sent") }
+	n.within(40*time.Second, "an alarm", func() bool { return len(alarms()) > 0 })
 	call("CreateQueue", map[string]any{"QueueName": name, "Attributes": map[string]string{"FifoQueue": "true"}}, nil)
 	var out struct{ Messages []struct{ Body string } }
 	n.within(40*time.Second, "the request comes", func() bool {
@@ -176,4 +203,7 @@ func TestQueueRemoved(t *testing.T) {
 		return len(out.Messages) > 0
 	})
 	n.within(40*time.Second, "ready", func() bool { s, _ := n.do("GET", "/health/ready", ""); return s == 200 })
+	if lines := alarms(); len(lines) != 1 {
+		t.Errorf("alarmed %d times:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
 }

@@ -126,8 +126,17 @@ func (d *daemon) settleIn(ctx context.Context) error {
 	return nil
 }
 
+// unshipped is readiness's question whether shipping has begun. The other checks do not tell: they write nothing.
+func (d *daemon) unshipped(context.Context) error {
+	if err := d.doubt.Load(); err != nil && !d.proven.Load() {
+		return fmt.Errorf("nothing is shipped yet: %w", *err)
+	}
+	return nil
+}
+
 // tellUnproven logs once that nothing can be shipped, and once more if that turns out to need somebody who acts.
 func (d *daemon) tellUnproven(err error) {
+	d.doubt.Store(&err)
 	act := mustAct(err)
 	if d.unproven && (d.unprovenAct || !act) {
 		return

@@ -53,8 +53,9 @@ type daemon struct {
 	meter   *meter    // nil: metrics are not written
 	stdout  io.Writer // where they would be
 
-	proven                atomic.Bool // prove has succeeded once
-	unproven, unprovenAct bool        // what the log says of it until then; settleIn's, then awaitProof's
+	proven                atomic.Bool           // prove has succeeded once
+	doubt                 atomic.Pointer[error] // why it had not, the last time; readiness shows it until it has
+	unproven, unprovenAct bool                  // what the log says of it until then; settleIn's, then awaitProof's
 }
 
 type closer interface{ Close() error }
@@ -194,7 +195,7 @@ func (d *daemon) wire() (err error) {
 	d.api, err = httpapi.New(httpapi.Deps{
 		Log: d.log, Registry: d.tables, Shipper: d.shipper, Logger: d.logger, Version: version, Now: time.Now,
 		Metrics: metrics,
-		Checks:  append(d.checks, d.lakeCheck()),
+		Checks:  append(d.checks, d.lakeCheck(), httpapi.Check{Name: "proof", Check: d.unshipped}),
 	}, hc)
 	if err != nil || !d.cfg.MetricsEMF {
 		return err

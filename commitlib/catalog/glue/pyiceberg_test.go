@@ -81,12 +81,13 @@ func (p *theirs) begin(s step) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.answer = make(chan []byte, 1)
+	answer := make(chan []byte, 1)
+	p.answer = answer // the next step's, by the time this one's is closed
 	go func() {
 		if p.out.Scan() {
-			p.answer <- p.out.Bytes()
+			answer <- p.out.Bytes()
 		}
-		close(p.answer)
+		close(answer)
 	}()
 }
 

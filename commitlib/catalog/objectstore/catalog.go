@@ -171,10 +171,10 @@ func (c *Catalog) refresh(ctx context.Context, t *catalog.Table) (*catalog.Table
 		return nil, err
 	}
 	c.seen.newest(dir, last.version, began)
+	if c.seen.resolves(dir, last.version) || last.version == version && c.seen.hintDue(dir, version, began) {
+		c.checkHint(ctx, dir, last.version)
+	}
 	if last.version == version {
-		if c.seen.hintDue(dir, version, began) {
-			c.checkHint(ctx, dir, version)
-		}
 		return t, nil
 	}
 	return c.read(ctx, t.Ident, last.version, last.info.Size, began, t.Metadata)

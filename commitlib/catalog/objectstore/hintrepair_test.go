@@ -185,6 +185,50 @@ func TestHintOfDeadWriter(t *testing.T) {
 	w.wantHint("2")
 }
 
+// TestHintAfterLostAnswer: a swap was made and its answer lost. The process learns that by a refresh, as a committer
+// does after an unknown outcome, and readers see the version from then on: the next look may be hours away.
+func TestHintAfterLostAnswer(t *testing.T) {
+	for _, later := range []int{0, 2} { // versions that others made meanwhile, dying before the hint
+		w := newWorld(t)
+		table := w.create()
+		w.store.SetFault(func(c objstore.Call) objstore.Fault {
+			if c.Op == objstore.OpPut && c.Key == versionKey(2) {
+				return objstore.Fault{Applied: true}
+			}
+			return objstore.Fault{}
+		})
+		if _, err := w.cat.Swap(t.Context(), table, w.change(table)); !errors.Is(err, catalog.ErrUnknown) {
+			t.Fatalf("a swap whose answer is lost: %v", err)
+		}
+		w.store.SetFault(func(c objstore.Call) objstore.Fault {
+			if c.Op == objstore.OpPut && c.Key == hintKey {
+				return objstore.Fault{Err: errors.New("died")}
+			}
+			return objstore.Fault{}
+		})
+		other := w.another()
+		theirs := w.load(other)
+		for range later {
+			var err error
+			if theirs, err = other.Swap(t.Context(), theirs, w.change(theirs)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.store.SetFault(nil)
+		w.wantHint("1")
+		w.store.ResetCounts()
+		for range 2 {
+			if _, err := w.cat.Refresh(t.Context(), table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.wantHint(fmt.Sprint(2 + later))
+		if n := w.store.Counts().Of(objstore.OpPut).Calls; n != 1 {
+			t.Errorf("wrote the hint %d times", n)
+		}
+	}
+}
+
 // TestHintNotWritable: a poller that may only read asks again seldom.
 func TestHintNotWritable(t *testing.T) {
 	w := newWorld(t)

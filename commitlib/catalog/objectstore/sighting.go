@@ -13,7 +13,8 @@ type sighting struct {
 	proven  time.Time // when the look began that found nothing newer
 	since   time.Time // when version was first seen to be the newest, or later: when the hint may be looked at again
 	hint    hint
-	hinted  bool // hint is known
+	hinted  bool  // hint is known
+	doubt   int64 // a version that this process may have made, and did not raise the hint for; 0: none
 }
 
 // sightings holds a sighting for each table, by its folder. Tables are bounded by who makes them, not by load.
@@ -43,7 +44,7 @@ func (s *sightings) newest(dir string, version int64, began time.Time) {
 		return // a slower look than the one that saw the newer version
 	}
 	if version != at.version { // lower and later: the table was removed and made anew
-		*at = sighting{version: version, since: began, hint: at.hint, hinted: at.hinted}
+		*at = sighting{version: version, since: began, hint: at.hint, hinted: at.hinted, doubt: at.doubt}
 	}
 	if began.After(at.proven) {
 		at.proven = began
@@ -91,6 +92,26 @@ func (s *sightings) hintDue(dir string, version int64, now time.Time) bool {
 	at := s.tables[dir]
 	return at != nil && at.version == version && now.Sub(at.since) >= hintGrace &&
 		!(at.hinted && at.hint.exact && at.hint.version >= version)
+}
+
+// doubts notes that the answer to the creation of version was lost.
+func (s *sightings) doubts(dir string, version int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.atLocked(dir).doubt = version
+}
+
+// resolves says, once, that a version was made whose creation was in doubt: newest is there, and nobody may have raised
+// the hint to it.
+func (s *sightings) resolves(dir string, newest int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.tables[dir]
+	if at == nil || at.doubt == 0 || newest < at.doubt {
+		return false
+	}
+	at.doubt = 0
+	return true
 }
 
 // postponeHint keeps a hint that cannot be written from being tried, and logged, at every Refresh.

@@ -75,6 +75,7 @@ func (c *Catalog) publish(ctx context.Context, id catalog.Ident, version int64, 
 	case errors.Is(err, objstore.ErrPrecondition):
 		return nil, fmt.Errorf("%w: version %d exists", catalog.ErrConflict, version)
 	case err != nil:
+		c.seen.doubts(dir, version) // whoever finds it made, this process most likely, raises the hint then
 		return nil, fmt.Errorf("%w: %w", catalog.ErrUnknown, err)
 	}
 	c.seen.newest(dir, version, began)

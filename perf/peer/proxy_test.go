@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -119,6 +120,36 @@ func TestProxyFaults(t *testing.T) {
 		func(s int, text []byte, err error) bool { return s == 503 && string(text) == "SlowDown" })
 	f("another answer, applied", Fault{Instead: &Answer{Status: 500, Body: "oops"}}, true,
 		func(s int, text []byte, err error) bool { return s == 500 && string(text) == "oops" })
+}
+
+// What a hook lets through reaches the server, though the client left meanwhile: as a write under way on a network would.
+func TestProxyPassesOnWhatItHeld(t *testing.T) {
+	p, reached := echo(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	p.Hook(func(*Request) Fault {
+		cancel()
+		<-gone
+		time.Sleep(10 * time.Millisecond) // the server's side learns of the client's leave a little later
+		return Fault{}
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, p.URL+"/bucket/key", strings.NewReader("0123456789"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) {
+		t.Errorf("the client got %v, want %v", err, context.Canceled)
+	}
+	close(gone)
+	for p.Requests("PutObject") == 0 { // it counts once it is done
+		if t.Context().Err() != nil {
+			t.Fatal("the request was never done")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if reached.Load() != 1 {
+		t.Error("the request did not reach the server")
+	}
 }
 
 // A request without an answer ends when its client goes away.

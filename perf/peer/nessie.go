@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"firn/perf/tier"
@@ -19,10 +18,7 @@ import (
 
 var (
 	nessie       = shared{program: nessieProgram}
-	nessieBucket struct {
-		once sync.Once
-		s3   *S3Server
-	}
+	nessieBucket sharedBucket
 )
 
 // Nessie is a branch of the caller's own, with nothing on it, in a Nessie server that the tests of this binary share:
@@ -77,11 +73,7 @@ func nessieProgram(t testing.TB) program {
 	if len(jars) != 1 {
 		missing(t, "Nessie", "make slow-peers", err)
 	}
-	nessieBucket.once.Do(func() { nessieBucket.s3 = lastingS3(t) })
-	s3 := nessieBucket.s3
-	if s3 == nil {
-		missing(t, "the S3 server of Nessie", "make peers", nil)
-	}
+	s3 := nessieBucket.get(t, "the S3 server of Nessie")
 	const defaults = "nessie.catalog.service.s3.default-options."
 	return program{
 		name: "nessie", path: newerJava(t),

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -21,10 +20,7 @@ type RESTServer struct {
 // restCatalogs is one JVM for the tests of this binary; restBucket is where it writes table metadata to.
 var (
 	restCatalogs = shared{program: restProgram}
-	restBucket   struct {
-		once sync.Once
-		s3   *S3Server
-	}
+	restBucket   sharedBucket
 )
 
 // REST is a catalog of the caller's own in the Iceberg project's server, which the tests of this binary share; its tables
@@ -60,11 +56,7 @@ func restProgram(t testing.TB) program {
 	if found, err := filepath.Glob(filepath.Join(jars, "iceberg-open-api-*.jar")); len(found) == 0 {
 		missing(t, "the REST catalog server", "make peers", err)
 	}
-	restBucket.once.Do(func() { restBucket.s3 = lastingS3(t) })
-	if restBucket.s3 == nil {
-		missing(t, "the S3 server of the REST catalog", "make peers", nil)
-	}
-	s3 := restBucket.s3
+	s3 := restBucket.get(t, "the S3 server of the REST catalog")
 	return program{
 		name: "restcatalog", path: java,
 		args: func(port int, dir string) []string {

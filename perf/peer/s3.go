@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 
 	"firn/perf/tier"
@@ -60,6 +61,22 @@ var minio = shared{program: func(t testing.TB) program {
 func S3(t testing.TB) *S3Server {
 	t.Helper()
 	return bucketIn(t, versitygw.get(t))
+}
+
+// sharedBucket is the lasting bucket of one shared server, made by the first test that starts it.
+type sharedBucket struct {
+	once sync.Once
+	s3   *S3Server
+}
+
+// get is the bucket; the test ends where there is none. what names whose bucket it is.
+func (b *sharedBucket) get(t testing.TB, what string) *S3Server {
+	t.Helper()
+	b.once.Do(func() { b.s3 = lastingS3(t) })
+	if b.s3 == nil {
+		missing(t, what, "make peers", nil)
+	}
+	return b.s3
 }
 
 // lastingS3 is S3 with a bucket that lives as long as the server: for other shared servers.

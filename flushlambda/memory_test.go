@@ -2,13 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
 	"firn/commitlib"
 	"firn/perf/peer"
+	"firn/perf/spawn"
 	"firn/perf/tier"
 	"firn/perf/track"
 )
@@ -60,7 +59,7 @@ func TestLargestRequestsFitTheFunction(t *testing.T) {
 	if mark, _ := l.state(); len(order) > 0 || mark != tr.Next-1 {
 		t.Errorf("after %d deliveries the watermark is %d, want %d; left are %v", deliveries, mark, tr.Next-1, order)
 	}
-	peak := peakMemory(t, f.PID())
+	peak := spawn.Memory(t, f.PID(), "VmHWM")
 	t.Logf("%d deliveries, %.0f MB at most", deliveries, float64(peak)/1e6)
 	if peak > functionMemory/100*85 { // Lambda counts more than this process
 		t.Errorf("the function had %d bytes resident, of %d that it gets", peak, functionMemory)
@@ -78,20 +77,4 @@ func largest(t *testing.T, tr *track.Track) int {
 	}
 	// A little less: numbers grow longer.
 	return min(commitlib.MaxRequestFiles, commitlib.MaxRequestBytes/(len(m.Body)/sample+8))
-}
-
-// peakMemory is the most that a process had resident, in bytes.
-func peakMemory(t *testing.T, pid int) int64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	line, _, _ := strings.Cut(rest, "kB")
-	kb, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
-	if err != nil {
-		t.Fatalf("process %d: VmHWM: %v", pid, err)
-	}
-	return kb << 10
 }

@@ -27,6 +27,7 @@ import (
 	"firn/commitlib/warehouse"
 	"firn/perf/peer"
 	"firn/perf/peer/runtimeapi"
+	"firn/perf/spawn"
 	"firn/perf/tier"
 	"firn/perf/track"
 )
@@ -172,7 +173,7 @@ func (s *subject) round(t testing.TB) {
 	if s.warmCPU == 0 || took < s.warmCPU {
 		s.warmCPU = took
 	}
-	s.memory = peakMemory(t, s.running.PID())
+	s.memory = spawn.Memory(t, s.running.PID(), "VmHWM")
 }
 
 func TestColdStart(t *testing.T) {

@@ -32,19 +32,3 @@ func cpu(t testing.TB, pid int) (sum time.Duration) {
 	}
 	return sum
 }
-
-// peakMemory is the most that a process had resident, in bytes.
-func peakMemory(t testing.TB, pid int) int64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	line, _, _ := strings.Cut(rest, "kB")
-	kb, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
-	if err != nil {
-		t.Fatalf("process %d: VmHWM: %v", pid, err)
-	}
-	return kb << 10
-}

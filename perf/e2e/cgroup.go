@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"firn/perf/spawn"
 )
 
 // MemoryLimit makes a place for one process that may use at most limit bytes of memory: a cgroup of version 1 or 2, or
@@ -79,25 +81,5 @@ func makeGroup(parent, file string, limit int64) (string, error) {
 // PeakMemory is the most memory that the running daemon ever had resident, in bytes.
 func (d *Daemon) PeakMemory() int64 {
 	d.t.Helper()
-	return d.memory("VmHWM")
-}
-
-// memory is one of the sizes in /proc/PID/status, in bytes.
-func (d *Daemon) memory(name string) int64 {
-	d.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID()))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, line := range strings.Split(string(status), "\n") {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			return kb << 10
-		}
-	}
-	d.t.Fatalf("/proc has no %s", name)
-	return 0
+	return spawn.Memory(d.t, d.PID(), "VmHWM")
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"firn/perf/spawn"
 	"firn/perf/tier"
 )
 
@@ -48,7 +49,7 @@ func TestSoak(t *testing.T) {
 		case <-time.After(length / 200):
 		}
 		quarter := min(3, int(4*time.Since(began)/length))
-		memory[quarter] = max(memory[quarter], d.memory("VmRSS"))
+		memory[quarter] = max(memory[quarter], spawn.Memory(t, d.PID(), "VmRSS"))
 		size[quarter] = max(size[quarter], logSize(t, d.Data))
 	}
 	t.Logf("by quarters: memory %v, log size %v", megabytes(memory), megabytes(size))

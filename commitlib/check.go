@@ -19,10 +19,11 @@ func Advice(err error) string {
 		return "restore the property " + PropProtocol + " (an earlier metadata file has it), " +
 			"or update this build if the version is newer; a table that Firn did not make takes no commits"
 	case errors.Is(err, ErrWatermarksLost):
-		return "restore the property " + PropWatermarks + " and the file that it names from the newest metadata file " +
-			"that still has them; never reset them to empty: that would double what is in flight"
+		return "with the committers stopped, restore the property " + PropWatermarks + " and the file that it names from the newest " +
+			"metadata file that still has them; never reset them to empty: that would double what is in flight"
 	case errors.Is(err, ErrBelowTrace):
-		return "restore the property " + PropWatermarks + " from the newest metadata file that the catalog has seen"
+		return "with the committers stopped, restore the property " + PropWatermarks + " from the newest metadata file in which " +
+			"it still counts what the retained snapshots hold"
 	case errors.Is(err, ErrReplaced):
 		return "to go on with the new contents, remove the member \"root\" from the property " + PropWatermarks +
 			"; to begin anew, drop the table and let ingestd make it"

@@ -47,7 +47,10 @@ func (s *Shipper) acked(ctx context.Context, t *track, since time.Time, fresh bo
 	if err != nil || w == t.info.Committed {
 		return w, outside(err)
 	}
-	return w, s.Log.SetCommitted(t.id, w)
+	if err = s.Log.SetCommitted(t.id, w); errors.Is(err, eventlog.ErrWatermarkBack) {
+		err = setBack(t.log, t.info.Committed, err)
+	}
+	return w, err
 }
 
 // suspicious reports whether an error says that the table is not what it was, rather than that something is

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"firn/commitlib"
 	"firn/commitlib/catalog"
 	"firn/ingestd/eventlog"
@@ -76,12 +78,20 @@ func stopped(err error) error {
 		return stop(TableUnfit, choiceResume)
 	case errors.Is(err, catalog.ErrNoTable):
 		return stop(TableMissing, "restore the table and resume it", "PUT the table to make it anew for new events, while these wait")
-	case errors.Is(err, eventlog.ErrWatermarkBack):
-		return stop(WatermarkBack, "restore the property "+commitlib.PropWatermarks+" from the newest metadata file and resume the table")
 	case errors.Is(err, eventlog.ErrWatermarkAhead):
 		return &Stop{Reason: WatermarkAhead, Err: err, Choices: []string{
 			"this directory is an older copy: if it was restored on purpose and the original is gone for good, restart if this log is still the open one, then resume the table, which takes the table's count as it is",
 			"else stop this copy and run the original"}}
 	}
 	return err
+}
+
+// setBack is the stop of a log of which the table counts less than was read back before, and no snapshot tells. Commits
+// of other logs may have gone on meanwhile, so that no earlier value of the property is right as a whole: the choice
+// says what is missing.
+func setBack(log uuid.UUID, was eventlog.Seq, err error) *Stop {
+	return &Stop{Reason: WatermarkBack, Err: err, Choices: []string{
+		fmt.Sprintf("with the table's committers stopped, put \"%s\":[%d,0] into \"logs\" of its property %s, or a higher count of this log "+
+			"that an earlier metadata file has, and lower no other log; then resume the table", log, was, commitlib.PropWatermarks),
+		choiceDiscard}}
 }

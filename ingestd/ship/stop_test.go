@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -363,6 +364,57 @@ func TestWatermarkBack(t *testing.T) {
 		if c := w.read("clicks").count; c != 6 { // what the operator rolled back stays out
 			w.Errorf("%d rows", c)
 		}
+	})
+}
+
+// The table forgets a log, no snapshot tells, and another log's commits go on: no earlier value of the property is right
+// any more. What the stop tells its operator to write brings the log back, and costs the other one nothing.
+func TestWatermarkBackSaysWhatToWrite(t *testing.T) {
+	bubble(t, func(w *world) {
+		n, other := committedOnce(w), w.start(kv.NewMem())
+		defer n.close()
+		defer other.close()
+		id, log := n.reg.Ident("clicks"), n.shipper.Status("clicks").Tracks[0].Log
+		edit := func(find *regexp.Regexp, replace string) {
+			ct, err := w.cat.Load(w.Context(), id)
+			if err != nil {
+				w.Fatal(err)
+			}
+			was := ct.Metadata.Properties[commitlib.PropWatermarks]
+			value := find.ReplaceAllString(was, replace)
+			if value == was {
+				w.Fatalf("the property stays at %s", was)
+			}
+			if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropWatermarks: value}); err != nil {
+				w.Fatal(err)
+			}
+		}
+		edit(regexp.MustCompile(`"`+log.String()+`":\[6,\d+\]`), "")
+		if _, err := w.foreign().Append(w.Context(), id); err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.foreign().ExpireSnapshots(w.Context(), id, 1); err != nil {
+			w.Fatal(err)
+		}
+		other.mustAppend("clicks", some(4)...)
+		other.within(time.Minute, "the other log goes on", other.drained)
+		n.mustAppend("clicks", some(3)...)
+		stop := n.waitStopped("clicks", WatermarkBack)
+		member := regexp.MustCompile(`"` + log.String() + `":\[\d+,0\]`).FindString(stop.Error())
+		if member == "" {
+			w.Fatalf("no choice says what to write: %v", stop)
+		}
+		edit(regexp.MustCompile(`"logs":{`), `"logs":{`+member+`,`)
+		if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
+			w.Error(err)
+		}
+		n.within(time.Minute, "drained", n.drained)
+		other.mustAppend("clicks", some(2)...)
+		other.within(time.Minute, "drained", other.drained)
+		if n.stopOf("clicks") != nil || other.stopOf("clicks") != nil {
+			w.Error("still stopped")
+		}
+		w.check("clicks")
 	})
 }
 

@@ -52,7 +52,13 @@ func TestOpenNeedsADirectory(t *testing.T) {
 func writeLog(t *testing.T, n, valueBytes int) (dir, log string) {
 	t.Helper()
 	from := t.TempDir()
-	s := mustOpen(t, from)
+	c := small()
+	c.WriteBufferBytes, c.WALBytes = 64<<20, 64<<20 // a full memtable would begin another log, and drop this one at some time
+	s, err := Open(from, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
 	for i := range n {
 		var b kv.Batch
 		b.Put(kv.Meta, key(i), make([]byte, valueBytes))

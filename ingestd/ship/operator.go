@@ -23,7 +23,7 @@ var (
 
 // Resume is the operator's word that the cause of a table's stops was put right: everything is looked at again at
 // once, and what is still wrong stops it again. It takes up the table as the catalog has it, removes a committer's
-// rejection note, forgets cuts that were not committed (they are made anew by the table's present schema), and, where
+// rejection note, forgets cuts that were rejected (they are made anew by the table's present schema), and, where
 // the table counts more of an older log than this copy of the directory ever had, takes the table's count: all that
 // this copy holds of that log is in it.
 func (s *Shipper) Resume(ctx context.Context, table string) error {
@@ -45,8 +45,7 @@ func (s *Shipper) Resume(ctx context.Context, table string) error {
 }
 
 func (s *Shipper) resume(ctx context.Context, t *track) error {
-	switch t.stop.Reason {
-	case WatermarkAhead:
+	if t.stop.Reason == WatermarkAhead {
 		info, ok := s.Log.Track(t.id)
 		if ok && !info.Older {
 			return ErrStillOpen
@@ -54,27 +53,27 @@ func (s *Shipper) resume(ctx context.Context, t *track) error {
 		if ok {
 			return s.Log.SetCommitted(t.id, info.High)
 		}
-	case Rejected:
-		known, ok := s.Registry.Get(t.table.Name)
-		if !ok {
-			return nil
-		}
-		prefix, ok := objstore.Key(s.Store, known.Location)
-		if !ok {
-			return nil
-		}
-		ctx, cancel := s.call(ctx)
-		defer cancel()
-		if err := commitlib.ClearRejected(ctx, s.Store, prefix, t.log); err != nil {
-			return err
-		}
-		info, ok := s.Log.Track(t.id)
-		if !ok {
-			return nil
-		}
-		return s.Log.DropCuts(t.id, info.Committed+1)
+		return nil
 	}
-	return nil
+	// Whatever the reason: a committer may have met the same cause, and its note would stop the log again.
+	known, ok := s.Registry.Get(t.table.Name)
+	if !ok {
+		return nil
+	}
+	prefix, ok := objstore.Key(s.Store, known.Location)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := s.call(ctx)
+	defer cancel()
+	if err := commitlib.ClearRejected(ctx, s.Store, prefix, t.log); err != nil {
+		return err
+	}
+	info, ok := s.Log.Track(t.id)
+	if !ok || t.stop.Reason != Rejected {
+		return nil
+	}
+	return s.Log.DropCuts(t.id, info.Committed+1)
 }
 
 // Discard gives up what a log holds uncommitted of a table: those events will never be in it. It is for a table

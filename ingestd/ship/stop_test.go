@@ -287,6 +287,36 @@ func TestRejected(t *testing.T) {
 	})
 }
 
+// The shipper saw the cause itself before it saw the committer's note of it: one word of the operator is enough.
+func TestResumeTakesTheNoteAway(t *testing.T) {
+	bubble(t, func(w *world) {
+		n := committedOnce(w)
+		defer n.close()
+		id := n.reg.Ident("clicks")
+		n.queue.during(func(int) ([]time.Duration, error) { return []time.Duration{20 * time.Second}, nil })
+		n.mustAppend("clicks", some(3)...)
+		n.within(time.Minute, "sent", func() bool { return n.shipper.Status("clicks").Tracks[0].InFlight == 1 })
+		if _, err := w.foreign().RemoveProperties(w.Context(), id, commitlib.PropProtocol); err != nil {
+			w.Fatal(err)
+		}
+		n.waitStopped("clicks", TableUnfit)
+		log := n.shipper.Status("clicks").Tracks[0].Log
+		n.within(time.Minute, "the committer rejects", func() bool {
+			r, err := commitlib.RejectedNote(w.Context(), w.store, "default/clicks", log)
+			return err == nil && r != nil
+		})
+		if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropProtocol: "1"}); err != nil {
+			w.Fatal(err)
+		}
+		n.queue.during(nil)
+		if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
+			w.Error(err)
+		}
+		n.within(time.Minute, "drained", n.drained)
+		w.check("clicks")
+	})
+}
+
 // A rejection that came after a time-out: once resumed, the events are cut by age again, though no new ones come.
 func TestRejectedAfterATimeout(t *testing.T) {
 	bubble(t, func(w *world) {

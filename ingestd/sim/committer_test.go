@@ -114,11 +114,17 @@ func names(w *world, batch []*delivery) string {
 // kill ends the process at this instant; what it had in hand comes again when its visibility time-out has passed.
 func (c *committer) kill() {
 	c.w.step("committer %d killed, restarted", c.id)
+	c.halt()
+	c.w.committers[c.id] = newCommitter(c.w, c.id)
+}
+
+// halt is a kill that nothing follows.
+func (c *committer) halt() {
 	c.stop()
 	for _, d := range c.inHand {
 		c.w.queue.post(d, c.w.fateful(time.Second, 3*time.Minute))
 	}
-	c.w.committers[c.id] = newCommitter(c.w, c.id)
+	c.inHand = nil
 }
 
 func (c *committer) stop() {

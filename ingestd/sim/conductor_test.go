@@ -134,10 +134,11 @@ func (w *world) settle() {
 		w.wait(w.random(15*time.Minute, time.Hour))
 		w.revive()
 		w.checkStops()
-		if round == 3 && w.repair {
+		if round >= 3 && round < 10 && w.repair {
 			w.repairAll()
-		}
-		if round > 3 && w.repair && round < 10 {
+			for _, t := range w.tables {
+				w.obey(t)
+			}
 			w.resumeAll()
 		}
 		if round == 10 && w.repair {

@@ -59,10 +59,11 @@ var (
 		"foreign: append", "foreign: expire", "foreign: a property", "foreign: delete %d of", "foreign: remove %d orphans", "foreign: add a column",
 		"foreign: merge the manifests", "the hint of %s is gone", "the hint of %s is set back", "user: roll", "user: point main",
 		"user: drop the marker", "user: drop the watermarks", "user: garble", "user: set the watermarks", "user: replace", "user: drop %s and make it anew",
-		"operator: ", "resume %s", "discard %d events",
+		"operator: %s: %s put right", "resume %s", "discard %d events",
 	}
 	stops = []ship.Reason{ship.Rejected, ship.WatermarkBack, ship.WatermarkAhead, ship.WatermarksLost, ship.TableReplaced, ship.TableUnfit}
-	rare  = []string{"user: drop %s", "user: delete the spilled", "user: overwrite the spilled", "stop: " + string(ship.TableMissing), "no trace"}
+	rare  = []string{"user: drop %s", "user: delete the spilled", "user: overwrite the spilled", "stop: " + string(ship.TableMissing), "no trace",
+		"more than one thing", "what the stops say"}
 )
 
 // checkCoverage holds that the runs met what they are for: a simulation whose adversaries never act finds nothing.

@@ -22,29 +22,30 @@ type damage struct {
 }
 
 // tamper is what users do to a table outside the protocol. Each has to be noticed before an event is lost or
-// doubled. One table has one damage at a time.
+// doubled. Now and then a second thing is done before the first was put right, or only one of two is put right.
 func (w *world) tamper() {
 	t := w.tables[w.plan.IntN(len(w.tables))]
 	ct := w.peek(t)
-	if ct == nil && len(t.damage) == 0 {
+	n := w.plan.IntN(12)
+	switch damaged := len(t.damage); {
+	case ct == nil && damaged == 0:
 		return
+	case damaged > 0 && n < 4:
+		w.putRight(t, damaged > 1 && w.plan.IntN(2) == 0, w.plan.IntN(2) == 0)
+		w.obey(t)
+		w.resumeAll()
+		return
+	case damaged > 0 && (ct == nil || w.plan.IntN(2) == 0):
+		return
+	case damaged > 0:
+		w.step("user: more than one thing is done to %s", t.id.Name)
 	}
-	resume := false
-	defer func() {
-		if resume {
-			w.resumeAll()
-		}
-	}()
 	w.inCalm(func() {
-		switch n := w.plan.IntN(12); {
-		case len(t.damage) > 0 && n < 4:
-			w.mendAll(t)
-			resume = true
-		case len(t.damage) > 0:
+		switch {
 		case n%3 == 0 && w.firstOnItsWay(t):
 			w.recreate(t)
 		case n < 2:
-			w.dropMarker(t)
+			w.dropMarker(t, ct)
 		case n < 4:
 			w.dropWatermarks(t, ct)
 		case n < 8:
@@ -61,6 +62,12 @@ func (w *world) tamper() {
 	})
 }
 
+// has reports whether a table has a damage of this kind already: of each there is one at a time, since what was there
+// before is what puts it right.
+func (t *table) has(what string) bool {
+	return slices.ContainsFunc(t.damage, func(d damage) bool { return d.what == what })
+}
+
 // hurt notes a damage and the stops that it is reason for.
 func (t *table) hurt(d damage, reasons ...ship.Reason) {
 	t.touched = time.Now()
@@ -70,29 +77,6 @@ func (t *table) hurt(d damage, reasons ...ship.Reason) {
 	for _, r := range append(reasons, ship.Rejected) {
 		t.causes[r] = true
 	}
-}
-
-func (w *world) mendAll(t *table) {
-	left := t.damage[:0]
-	for _, d := range t.damage {
-		mended := d.mend()
-		w.step("operator: %s: %s put right: %v", t.id.Name, d.what, mended)
-		if !mended {
-			left = append(left, d)
-		}
-	}
-	t.damage = left
-	t.touched = time.Now()
-}
-
-// repairAll puts right what can be.
-func (w *world) repairAll() {
-	w.inCalm(func() {
-		for _, t := range w.tables {
-			w.mendAll(t)
-		}
-	})
-	w.resumeAll()
 }
 
 func (w *world) setProperty(t *table, key, value string) bool {
@@ -107,17 +91,33 @@ func (w *world) property(t *table, key string) string {
 	return ""
 }
 
-func (w *world) dropMarker(t *table) {
+// The kinds of damage.
+const (
+	noMarker      = "the marker"
+	noWatermarks  = "the lost watermarks"
+	lowWatermarks = "the lowered watermarks"
+	replacement   = "the replacement"
+	noTable       = "the missing table"
+	noSpilled     = "the spilled watermarks"
+)
+
+func (w *world) dropMarker(t *table, ct *catalog.Table) {
+	if _, there := ct.Metadata.Properties[commitlib.PropProtocol]; !there {
+		return
+	}
 	w.step("user: drop the marker of %s", t.id.Name)
 	if _, err := w.foreign().RemoveProperties(context.Background(), t.id, commitlib.PropProtocol); err != nil {
 		return
 	}
-	t.hurt(damage{"the marker", func() bool { return w.setProperty(t, commitlib.PropProtocol, "1") }}, ship.TableUnfit)
+	t.hurt(damage{noMarker, func() bool { return w.setProperty(t, commitlib.PropProtocol, "1") }}, ship.TableUnfit)
 }
 
 // dropWatermarks removes or garbles the property.
 func (w *world) dropWatermarks(t *table, ct *catalog.Table) {
 	saved := ct.Metadata.Properties[commitlib.PropWatermarks]
+	if t.has(noWatermarks) || saved == "" {
+		return
+	}
 	if w.plan.IntN(2) == 0 {
 		w.step("user: drop the watermarks of %s", t.id.Name)
 		if _, err := w.foreign().RemoveProperties(context.Background(), t.id, commitlib.PropWatermarks); err != nil {
@@ -129,13 +129,18 @@ func (w *world) dropWatermarks(t *table, ct *catalog.Table) {
 			return
 		}
 	}
-	t.hurt(damage{"the watermarks", func() bool {
-		ct := w.peek(t)
-		if _, err := commitlib.ParseWatermarks(ct.Metadata.Properties); err == nil || errors.Is(err, commitlib.ErrNotFirn) {
+	t.hurt(damage{noWatermarks, func() bool {
+		if _, ok := parseMarks(w.property(t, commitlib.PropWatermarks)); ok {
 			return true // a commit that was under way on REST wrote them again
 		}
 		return w.setProperty(t, commitlib.PropWatermarks, saved)
 	}}, ship.WatermarksLost)
+}
+
+// parseMarks reads a value of the watermarks' property.
+func parseMarks(value string) (*commitlib.Watermarks, bool) {
+	m, err := commitlib.ParseWatermarks(map[string]string{commitlib.PropProtocol: "1", commitlib.PropWatermarks: value})
+	return m, err == nil
 }
 
 // noteValue keeps the watermarks' property for lowerWatermarks.
@@ -160,7 +165,7 @@ func with(ct *catalog.Table, value string) *catalog.Table {
 // of which no older copies of directories exist.
 func (w *world) lowerWatermarks(t *table, ct *catalog.Table) {
 	saved := ct.Metadata.Properties[commitlib.PropWatermarks]
-	if len(t.values) == 0 {
+	if len(t.values) == 0 || len(t.damage) > 0 {
 		return
 	}
 	old := t.values[max(w.plan.IntN(len(t.values)), w.plan.IntN(len(t.values)))]
@@ -183,7 +188,12 @@ func (w *world) lowerWatermarks(t *table, ct *catalog.Table) {
 	if !traced {
 		w.seen["no trace of the lowered watermarks"]++
 	}
-	t.hurt(damage{"the watermarks", func() bool { return w.raiseWatermarks(t, old, saved) }}, ship.WatermarkBack)
+	t.noteValue(ct)
+	if !traced && w.plan.IntN(2) == 0 {
+		t.hurt(damage{}, ship.WatermarkBack) // nobody knows of it until a daemon says so, and then what that says is done
+		return
+	}
+	t.hurt(damage{lowWatermarks, func() bool { return w.raiseWatermarks(t, saved) }}, ship.WatermarkBack)
 }
 
 // forgetTraces leaves no snapshot of Firn's on the table: another engine's is the newest, and all others have expired.
@@ -239,34 +249,11 @@ func (w *world) atRest(t *table, ct, lowered *catalog.Table) bool {
 	return true
 }
 
-// raiseWatermarks is the operator's repair: what was lowered is raised to what it was; what moved on since stays.
-func (w *world) raiseWatermarks(t *table, old, saved string) bool {
-	now := w.property(t, commitlib.PropWatermarks)
-	if now == old {
-		return w.setProperty(t, commitlib.PropWatermarks, saved)
-	}
-	parse := func(value string) *commitlib.Watermarks {
-		m, err := commitlib.ParseWatermarks(map[string]string{commitlib.PropProtocol: "1", commitlib.PropWatermarks: value})
-		if err != nil {
-			return &commitlib.Watermarks{}
-		}
-		return m
-	}
-	have, want := parse(now), parse(saved)
-	if (have.Spilled == nil) != (want.Spilled == nil) || have.Spilled != nil && *have.Spilled != *want.Spilled {
-		return false // commits went on and spilled: which of them to take is no longer a matter of copying a value
-	}
-	for log, m := range want.Logs {
-		if have.Logs[log].Last < m.Last {
-			have.Logs[log] = m
-		}
-	}
-	value, err := have.Encode()
-	return err == nil && w.setProperty(t, commitlib.PropWatermarks, value)
-}
-
 // replace is CREATE OR REPLACE TABLE with the same columns.
 func (w *world) replace(t *table, ct *catalog.Table) {
+	if t.has(replacement) {
+		return
+	}
 	w.step("user: replace %s", t.id.Name)
 	w.userMoves(t, func() error {
 		_, err := w.foreign().Replace(context.Background(), t.id, ct.Metadata.CurrentSchema(), nil)
@@ -278,9 +265,9 @@ func (w *world) replace(t *table, ct *catalog.Table) {
 // replaced notes that main now has a history that the watermarks were not written on. An operator who means the new
 // contents says so.
 func (w *world) replaced(t *table) {
-	t.hurt(damage{"the replacement", func() bool {
-		m, err := commitlib.ParseWatermarks(w.peek(t).Metadata.Properties)
-		if err != nil {
+	t.hurt(damage{replacement, func() bool {
+		m, ok := parseMarks(w.property(t, commitlib.PropWatermarks))
+		if !ok {
 			return false
 		}
 		m.Root = 0 // the operator's word: the new contents are meant
@@ -293,8 +280,8 @@ func (w *world) replaced(t *table) {
 func (w *world) drop(t *table) {
 	w.step("user: drop %s", t.id.Name)
 	w.userMoves(t, func() error { return w.service.Drop(context.Background(), t.id) })
-	t.values = nil
-	t.hurt(damage{"the missing table", func() bool {
+	t.values, t.damage = nil, nil // what was done to the old one is gone with it
+	t.hurt(damage{noTable, func() bool {
 		spec, err := iceberg.EventSpec(w.partitionBy())
 		if err == nil {
 			_, err = w.service.Create(context.Background(), t.id, catalog.Spec{
@@ -325,14 +312,14 @@ func (w *world) recreate(t *table) {
 		})
 		return err
 	})
-	t.values = nil
+	t.values, t.damage = nil, nil
 	t.hurt(damage{}, ship.TableReplaced)
 }
 
 // loseSpilled removes the file of spilled watermarks, or puts something else in its place.
 func (w *world) loseSpilled(t *table, ct *catalog.Table) {
-	m, err := commitlib.ParseWatermarks(ct.Metadata.Properties)
-	if err != nil || m.Spilled == nil {
+	m, ok := parseMarks(ct.Metadata.Properties[commitlib.PropWatermarks])
+	if !ok || m.Spilled == nil || t.has(noSpilled) {
 		return
 	}
 	key, _ := objstore.Key(w.store, m.Spilled.File)
@@ -347,7 +334,7 @@ func (w *world) loseSpilled(t *table, ct *catalog.Table) {
 		w.step("user: overwrite the spilled watermarks of %s", t.id.Name)
 		_, _ = w.store.Put(context.Background(), key, slices.Concat(body[:len(body)/2], []byte("}")), objstore.Condition{})
 	}
-	t.hurt(damage{"the spilled watermarks", func() bool {
+	t.hurt(damage{noSpilled, func() bool {
 		_, err := w.store.Put(context.Background(), key, body, objstore.Condition{})
 		return err == nil
 	}}, ship.WatermarksLost)

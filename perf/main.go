@@ -1,22 +1,46 @@
-// Command perf measures a running ingestd.
+// Command perf measures an ingestd on this machine.
 //
-//	perf load [flags]      sends unique events and reports acked and committed rates as JSON
+//	perf load [flags] [-- flags of ingestd]   sends unique events, and writes what became of them as JSON
 //
 // It talks to loopback addresses only.
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 )
 
+// commands are what perf does, by name.
+var commands = []struct {
+	name string
+	run  func(args []string, out io.Writer) error
+}{
+	{"load", runLoad},
+}
+
 func main() {
-	if len(os.Args) < 2 || os.Args[1] != "load" {
-		fmt.Fprintln(os.Stderr, "usage: perf load [flags]   (perf load -help lists them)")
-		os.Exit(2)
+	if len(os.Args) > 1 {
+		for _, c := range commands {
+			if c.name != os.Args[1] {
+				continue
+			}
+			err := c.run(os.Args[2:], os.Stdout)
+			if errors.Is(err, flag.ErrHelp) {
+				return
+			}
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "perf %s: %v\n", c.name, err)
+				os.Exit(1)
+			}
+			return
+		}
 	}
-	if err := load(os.Args[2:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "perf load:", err)
-		os.Exit(1)
+	fmt.Fprint(os.Stderr, "usage:\n")
+	for _, c := range commands {
+		fmt.Fprintf(os.Stderr, "  perf %s [flags]\n", c.name)
 	}
+	os.Exit(2)
 }

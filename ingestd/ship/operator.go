@@ -11,6 +11,7 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/objstore"
+	"firn/ingestd/eventlog"
 	"firn/ingestd/registry"
 )
 
@@ -24,8 +25,8 @@ var (
 // Resume is the operator's word that the cause of a table's stops was put right: everything is looked at again at
 // once, and what is still wrong stops it again. It takes up the table as the catalog has it, removes a committer's
 // rejection note, forgets cuts that were rejected (they are made anew by the table's present schema), and, where
-// the table counts more of an older log than this copy of the directory ever had, takes the table's count: all that
-// this copy holds of that log is in it.
+// the table still counts more of an older log than this copy of the directory ever had, takes the table's count: all
+// that this copy holds of that log is in it.
 func (s *Shipper) Resume(ctx context.Context, table string) error {
 	stopped := s.takeStopped(table)
 	if len(stopped) == 0 {
@@ -46,14 +47,7 @@ func (s *Shipper) Resume(ctx context.Context, table string) error {
 
 func (s *Shipper) resume(ctx context.Context, t *track) error {
 	if t.stop.Reason == WatermarkAhead {
-		info, ok := s.Log.Track(t.id)
-		if ok && !info.Older {
-			return ErrStillOpen
-		}
-		if ok {
-			return s.Log.SetCommitted(t.id, info.High)
-		}
-		return nil
+		return s.letGo(ctx, t)
 	}
 	// Whatever the reason: a committer may have met the same cause, and its note would stop the log again.
 	known, ok := s.Registry.Get(t.table.Name)
@@ -74,6 +68,33 @@ func (s *Shipper) resume(ctx context.Context, t *track) error {
 		return nil
 	}
 	return s.Log.DropCuts(t.id, info.Committed+1)
+}
+
+// letGo takes the table's count of an older log of which it counts more than this copy of the directory has. The stop
+// may be minutes old: what the table counts is asked now, since where it was put right meanwhile what waits is to be
+// committed.
+func (s *Shipper) letGo(ctx context.Context, t *track) error {
+	info, ok := s.Log.Track(t.id)
+	if !ok {
+		return nil
+	}
+	_, ct, err := s.load(ctx, t, time.Now(), true)
+	t.known, t.loaded = nil, nil
+	var count eventlog.Seq
+	if err == nil {
+		call, cancel := s.call(ctx)
+		defer cancel()
+		count, err = commitlib.ReadWatermark(call, s.Store, ct, t.log)
+	}
+	switch {
+	case suspicious(err), err == nil && count <= info.High:
+		return nil // the next turn finds what there is
+	case err != nil:
+		return err
+	case !info.Older:
+		return ErrStillOpen
+	}
+	return s.Log.SetCommitted(t.id, info.High)
 }
 
 // Discard gives up what a log holds uncommitted of a table: those events will never be in it. It is for a table

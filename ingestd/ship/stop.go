@@ -81,7 +81,9 @@ func stopped(err error) error {
 	case errors.Is(err, eventlog.ErrWatermarkAhead):
 		return &Stop{Reason: WatermarkAhead, Err: err, Choices: []string{
 			"this directory is an older copy: if it was restored on purpose and the original is gone for good, restart if this log is still the open one, then resume the table, which takes the table's count as it is",
-			"else stop this copy and run the original"}}
+			"else stop this copy and run the original",
+			"if no directory was ever copied or restored, the count was raised by hand: with the table's committers stopped, set this log's in the " +
+				"property " + commitlib.PropWatermarks + " back to that of the newest metadata file from before, and resume the table"}}
 	}
 	return err
 }

@@ -540,6 +540,48 @@ func TestOlderCopy(t *testing.T) {
 	})
 }
 
+// A table that counts too much of a log because somebody raised the count, not because this directory is an older copy:
+// once it was set right, resuming commits what waits, and gives up nothing.
+func TestResumeAfterACountRaisedByHand(t *testing.T) {
+	for _, older := range []bool{false, true} {
+		bubble(t, func(w *world) {
+			n := committedOnce(w)
+			n.queue.during(lose)
+			n.mustAppend("clicks", some(3)...)
+			n.within(time.Minute, "sent", func() bool { return n.shipper.Status("clicks").Tracks[0].InFlight == 1 })
+			id := n.reg.Ident("clicks")
+			ct, err := w.cat.Load(w.Context(), id)
+			if err != nil {
+				w.Fatal(err)
+			}
+			was := ct.Metadata.Properties[commitlib.PropWatermarks]
+			set := func(value string) {
+				if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropWatermarks: value}); err != nil {
+					w.Fatal(err)
+				}
+			}
+			set(strings.Replace(was, "[6,", "[60,", 1))
+			if older {
+				n.close()
+				n = w.start(n.kv)
+				n.mustAppend("other", some(1)...) // mints this run's log
+			}
+			defer n.close()
+			stop := n.waitStopped("clicks", WatermarkAhead)
+			if !strings.Contains(stop.Error(), "raised by hand") {
+				w.Errorf("no choice fits: %v", stop)
+			}
+			n.queue.during(nil)
+			set(was)
+			if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
+				w.Error(err)
+			}
+			n.within(10*time.Minute, "drained", n.drained)
+			w.check("clicks")
+		})
+	}
+}
+
 // Staged half a day ago: the files are verified before the request is sent again, with a new staging time, or staged
 // again under new names where they are gone.
 func TestOldStagedFilesAreVerified(t *testing.T) {

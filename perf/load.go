@@ -1,230 +1,128 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"runtime"
-	"slices"
-	"sync"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
+
+	"firn/perf/load"
+	"firn/perf/payload"
 )
 
-// loadConfig is one closed-loop run: each connection sends its next request when the last one was answered.
-type loadConfig struct {
-	addr        string
-	table       string
-	connections int
-	events      int
-	size        int
-	duration    time.Duration
-	drain       time.Duration
-	pid         int
+// loadFlags are what perf load is told.
+type loadFlags struct {
+	addr, data, binary, dir, out string
+	pid                          int
+	table, mix, format           string
+	ack, times                   string
+	connections, events, size    int
+	tables, partitions           int
+	rate                         float64
+	warmup, duration, drain      time.Duration
+	server                       []string
 }
 
-// loadResult is what a run prints.
-type loadResult struct {
-	Connections     int            `json:"connections"`
-	EventsARequest  int            `json:"events_a_request"`
-	PayloadBytes    int            `json:"payload_bytes"`
-	Seconds         float64        `json:"seconds"`
-	AckedEvents     int64          `json:"acked_events"`
-	AckedPerSecond  float64        `json:"acked_events_per_second"`
-	Statuses        map[string]int `json:"statuses"`
-	P50Ms           float64        `json:"p50_ms"`
-	P99Ms           float64        `json:"p99_ms"`
-	MaxMs           float64        `json:"max_ms"`
-	CommittedInLoad int64          `json:"committed_events_during_load"`
-	DrainSeconds    float64        `json:"drain_seconds"`         // from the last ack until all is committed
-	IntoTable       float64        `json:"into_table_per_second"` // acked events over load and drain time
-	ServerCPUMicros float64        `json:"server_cpu_us_per_event,omitempty"`
-	ServerRSSMiB    float64        `json:"server_peak_rss_mib,omitempty"`
-	CPUs            int            `json:"cpus"`
-	GoVersion       string         `json:"go"`
-}
-
-func load(args []string, out io.Writer) error {
-	var c loadConfig
+func (c *loadFlags) parse(args []string) error {
 	fs := flag.NewFlagSet("perf load", flag.ContinueOnError)
-	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` of ingestd, a loopback one")
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` of a running ingestd, a loopback one")
+	fs.IntVar(&c.pid, "pid", 0, "process `id` of that ingestd, to report its peak memory exactly")
+	fs.StringVar(&c.data, "data", "", "data `directory` of that ingestd, to report its disk and what readers see")
+	fs.StringVar(&c.binary, "ingestd", "", "`program` to start instead, in a temporary directory; what follows -- are its flags")
+	fs.StringVar(&c.dir, "dir", "", "`directory` to make the temporary one in: its disk is what is measured")
+	fs.StringVar(&c.out, "o", "", "`file` for the result (default: standard output)")
 	fs.StringVar(&c.table, "table", "load", "`table` to send to")
-	fs.IntVar(&c.connections, "connections", 64, "`number` of connections, each a closed loop")
+	fs.IntVar(&c.connections, "connections", 64, "`number` of connections")
 	fs.IntVar(&c.events, "events", 100, "`number` of events in a request")
-	fs.IntVar(&c.size, "size", 82, "`bytes` of a payload, about")
+	fs.StringVar(&c.format, "format", string(payload.Bulk), "`format` of requests: bulk, ndjson or single")
+	fs.StringVar(&c.mix, "mix", string(payload.Counters), "`kind` of events: counters (82 bytes), clicks (1 KiB) or documents (20 KB)")
+	fs.IntVar(&c.size, "size", payload.DefaultSize, "`bytes` of a counter's payload, 62 at least")
+	fs.Float64Var(&c.rate, "rate", 0, "`events` a second to offer in an open loop: latencies count from when a request was due. 0 is a closed loop, as fast as it goes")
+	fs.IntVar(&c.tables, "tables", 1, "`number` of tables; above 1 they are called <table>_00000 and so on")
+	fs.IntVar(&c.partitions, "partitions", 0, "`number` of partitions to name at random; 0: none")
+	fs.StringVar(&c.times, "times", "", "event `times`: warp:60 (60 times as fast as the clock), scatter:365 or replay:365 (days past); empty: the time of receipt")
+	fs.StringVar(&c.ack, "ack", "", "`point` at which the server replies: log, staged or committed")
+	fs.DurationVar(&c.warmup, "warmup", 0, "`time` to send for before anything counts")
 	fs.DurationVar(&c.duration, "duration", 10*time.Second, "`time` to send for")
 	fs.DurationVar(&c.drain, "drain", time.Minute, "longest `time` to wait until everything is committed")
-	fs.IntVar(&c.pid, "pid", 0, "process `id` of ingestd, to report its CPU and memory")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	host, _, err := net.SplitHostPort(c.addr)
+	c.server = fs.Args()
+	if c.binary == "" && len(c.server) > 0 {
+		return fmt.Errorf("%q: flags for ingestd need -ingestd, which starts one", c.server)
+	}
+	return nil
+}
+
+// plan is the one step that the flags ask for.
+func (c *loadFlags) plan() load.Plan {
+	t := load.Traffic{
+		Table: c.table, Tables: c.tables, Format: payload.Format(c.format), Mix: payload.Mix(c.mix), Events: c.events, Connections: c.connections,
+		Rate: c.rate, Partitions: c.partitions, Times: c.times, Ack: c.ack,
+	}
+	if t.Mix == payload.Counters {
+		t.Size = c.size
+	}
+	if t.Format == payload.Single {
+		t.Events = 1
+	}
+	return load.Plan{Name: "load", Traffic: []load.Traffic{t}, Warmup: c.warmup, Duration: c.duration, Drain: c.drain}
+}
+
+func runLoad(args []string, out io.Writer) (err error) {
+	var c loadFlags
+	if err := c.parse(args); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	p := c.plan()
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	target := &load.Target{Addr: c.addr, PID: c.pid, Data: c.data}
+	if c.data != "" {
+		target.Warehouse = c.data + "/warehouse/default"
+	}
+	if c.binary != "" {
+		server, err := load.Start(ctx, c.binary, c.dir, c.server)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, server.Stop()) }()
+		target = &server.Target
+	}
+	result, err := load.NewResult("load", target)
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("%s is not a loopback address: perf puts load on this machine alone", host)
-	}
-	if c.connections < 1 || c.events < 1 || c.duration <= 0 {
-		return errors.New("-connections, -events and -duration must be positive")
-	}
-	r, err := run(c)
-	if err != nil {
+	if err := result.Add(ctx, target, p); err != nil {
 		return err
 	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return writeResult(result, c.out, out)
 }
 
-// worker is one connection's tally.
-type worker struct {
-	acked     int64
-	statuses  map[string]int
-	latencies []time.Duration
-	err       error
-}
-
-func run(c loadConfig) (*loadResult, error) {
-	before, err := watermarks(c)
-	if err != nil && !errors.Is(err, errNoTable) {
-		return nil, err
-	}
-	cpu0 := processCPU(c.pid)
-	seed := uint64(time.Now().UnixNano())
-	workers := make([]worker, c.connections)
-	var wg sync.WaitGroup
-	start := time.Now()
-	deadline := start.Add(c.duration)
-	for i := range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			req := newRequest(c.addr, c.table, c.events, c.size, uint64(i)+1, uint64(c.connections), seed)
-			workers[i].loop(c.addr, req, deadline)
-		}()
-	}
-	wg.Wait()
-	loaded := time.Since(start)
-	during, err := watermarks(c)
+// writeResult writes a result as JSON to a file, or to out where none is named.
+func writeResult(r *load.Result, path string, out io.Writer) error {
+	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("write result: %w", err)
 	}
-	r := &loadResult{
-		Connections: c.connections, EventsARequest: c.events, PayloadBytes: c.size, Seconds: loaded.Seconds(),
-		Statuses: map[string]int{}, CommittedInLoad: during.committed - before.committed,
-		CPUs: runtime.NumCPU(), GoVersion: runtime.Version(),
+	text = append(text, '\n')
+	if path != "" {
+		err = os.WriteFile(path, text, 0o644)
+	} else {
+		_, err = out.Write(text)
 	}
-	var all []time.Duration
-	for _, w := range workers {
-		if w.err != nil {
-			return nil, w.err
-		}
-		r.AckedEvents += w.acked
-		all = append(all, w.latencies...)
-		for k, n := range w.statuses {
-			r.Statuses[k] += n
-		}
-	}
-	r.AckedPerSecond = float64(r.AckedEvents) / loaded.Seconds()
-	slices.Sort(all)
-	at := func(q float64) float64 {
-		return float64(all[min(len(all)-1, int(q*float64(len(all))))].Microseconds()) / 1000
-	}
-	if len(all) > 0 {
-		r.P50Ms, r.P99Ms, r.MaxMs = at(0.50), at(0.99), at(1)
-	}
-	for end := time.Now().Add(c.drain); ; time.Sleep(50 * time.Millisecond) {
-		w, err := watermarks(c)
-		if err != nil {
-			return nil, err
-		}
-		if w.committed == w.high {
-			break
-		}
-		if time.Now().After(end) {
-			return nil, fmt.Errorf("after %v of waiting %d events are not committed", c.drain, w.high-w.committed)
-		}
-	}
-	r.DrainSeconds = (time.Since(start) - loaded).Seconds()
-	r.IntoTable = float64(r.AckedEvents) / time.Since(start).Seconds()
-	if c.pid != 0 && r.AckedEvents > 0 {
-		r.ServerCPUMicros = float64((processCPU(c.pid) - cpu0).Microseconds()) / float64(r.AckedEvents)
-		r.ServerRSSMiB = peakRSS(c.pid)
-	}
-	return r, nil
-}
-
-func (w *worker) loop(addr string, req *request, deadline time.Time) {
-	w.statuses = map[string]int{}
-	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		w.err = err
-		return
+		return fmt.Errorf("write result: %w", err)
 	}
-	defer conn.Close()
-	in := bufio.NewReaderSize(conn, 4096)
-	for time.Now().Before(deadline) {
-		began := time.Now()
-		if _, err := conn.Write(req.fill()); err != nil {
-			w.err = fmt.Errorf("send: %w", err)
-			return
-		}
-		resp, err := http.ReadResponse(in, nil)
-		if err != nil {
-			w.err = fmt.Errorf("read answer: %w", err)
-			return
-		}
-		_, err = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			w.err = fmt.Errorf("read answer: %w", err)
-			return
-		}
-		w.statuses[resp.Status]++
-		if resp.StatusCode == http.StatusOK {
-			w.acked += int64(len(req.counter))
-			w.latencies = append(w.latencies, time.Since(began))
-			continue
-		}
-		time.Sleep(50 * time.Millisecond) // refused: a polite producer backs off
-	}
-}
-
-// totals are a table's watermarks, summed over its logs.
-type totals struct{ committed, high int64 }
-
-var errNoTable = errors.New("no such table")
-
-func watermarks(c loadConfig) (totals, error) {
-	resp, err := http.Get("http://" + c.addr + "/tables/" + c.table + "/watermark")
-	if err != nil {
-		return totals{}, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound {
-		return totals{}, errNoTable
-	}
-	if resp.StatusCode != http.StatusOK {
-		return totals{}, fmt.Errorf("watermark: %s", resp.Status)
-	}
-	var body struct {
-		Logs []struct {
-			Committed int64 `json:"committed"`
-			High      int64 `json:"high"`
-		} `json:"logs"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
-		return totals{}, fmt.Errorf("watermark: %w", err)
-	}
-	var t totals
-	for _, l := range body.Logs {
-		t.committed += l.Committed
-		t.high += l.High
-	}
-	return t, nil
+	return nil
 }

@@ -1,0 +1,34 @@
+package load
+
+import (
+	"context"
+	"time"
+)
+
+// NewResult describes the machine, the server and its disk, for steps to be added.
+func NewResult(scenario string, t *Target) (*Result, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	r := &Result{Version: ResultVersion, Scenario: scenario, Began: time.Now().UTC().Truncate(time.Millisecond), Machine: thisMachine(), Generator: thisProgram()}
+	var err error
+	if r.Server, err = t.describe(); err != nil {
+		return nil, err
+	}
+	if t.Data != "" {
+		r.Disk, err = inspectDisk(t.Data)
+	}
+	return r, err
+}
+
+// Add runs plans one after the other, and adds what each came to.
+func (r *Result) Add(ctx context.Context, t *Target, plans ...Plan) error {
+	for _, p := range plans {
+		s, err := p.Run(ctx, t)
+		if err != nil {
+			return err
+		}
+		r.Steps = append(r.Steps, *s)
+	}
+	return nil
+}

@@ -28,6 +28,10 @@ const recordHint = `a record is {"payload":â€¦, "partition":0, "timestamp_ms":â€
 // not become the receipt time in silence.
 func DecodeBulk(dst *Batch, body []byte, lim Limits, def Defaults) error {
 	dst.Reset()
+	if again() {
+		_ = decodeBulk(dst, body, lim, &def) // what is wrong with it the next line finds as well
+		dst.Reset()
+	}
 	if err := decodeBulk(dst, body, lim, &def); err != nil {
 		dst.Reset()
 		return err

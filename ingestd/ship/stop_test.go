@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -287,36 +286,6 @@ func TestRejected(t *testing.T) {
 	})
 }
 
-// The shipper saw the cause itself before it saw the committer's note of it: one word of the operator is enough.
-func TestResumeTakesTheNoteAway(t *testing.T) {
-	bubble(t, func(w *world) {
-		n := committedOnce(w)
-		defer n.close()
-		id := n.reg.Ident("clicks")
-		n.queue.during(func(int) ([]time.Duration, error) { return []time.Duration{20 * time.Second}, nil })
-		n.mustAppend("clicks", some(3)...)
-		n.within(time.Minute, "sent", func() bool { return n.shipper.Status("clicks").Tracks[0].InFlight == 1 })
-		if _, err := w.foreign().RemoveProperties(w.Context(), id, commitlib.PropProtocol); err != nil {
-			w.Fatal(err)
-		}
-		n.waitStopped("clicks", TableUnfit)
-		log := n.shipper.Status("clicks").Tracks[0].Log
-		n.within(time.Minute, "the committer rejects", func() bool {
-			r, err := commitlib.RejectedNote(w.Context(), w.store, "default/clicks", log)
-			return err == nil && r != nil
-		})
-		if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropProtocol: "1"}); err != nil {
-			w.Fatal(err)
-		}
-		n.queue.during(nil)
-		if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
-			w.Error(err)
-		}
-		n.within(time.Minute, "drained", n.drained)
-		w.check("clicks")
-	})
-}
-
 // A rejection that came after a time-out: once resumed, the events are cut by age again, though no new ones come.
 func TestRejectedAfterATimeout(t *testing.T) {
 	bubble(t, func(w *world) {
@@ -394,57 +363,6 @@ func TestWatermarkBack(t *testing.T) {
 		if c := w.read("clicks").count; c != 6 { // what the operator rolled back stays out
 			w.Errorf("%d rows", c)
 		}
-	})
-}
-
-// The table forgets a log, no snapshot tells, and another log's commits go on: no earlier value of the property is right
-// any more. What the stop tells its operator to write brings the log back, and costs the other one nothing.
-func TestWatermarkBackSaysWhatToWrite(t *testing.T) {
-	bubble(t, func(w *world) {
-		n, other := committedOnce(w), w.start(kv.NewMem())
-		defer n.close()
-		defer other.close()
-		id, log := n.reg.Ident("clicks"), n.shipper.Status("clicks").Tracks[0].Log
-		edit := func(find *regexp.Regexp, replace string) {
-			ct, err := w.cat.Load(w.Context(), id)
-			if err != nil {
-				w.Fatal(err)
-			}
-			was := ct.Metadata.Properties[commitlib.PropWatermarks]
-			value := find.ReplaceAllString(was, replace)
-			if value == was {
-				w.Fatalf("the property stays at %s", was)
-			}
-			if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropWatermarks: value}); err != nil {
-				w.Fatal(err)
-			}
-		}
-		edit(regexp.MustCompile(`"`+log.String()+`":\[6,\d+\]`), "")
-		if _, err := w.foreign().Append(w.Context(), id); err != nil {
-			w.Fatal(err)
-		}
-		if _, err := w.foreign().ExpireSnapshots(w.Context(), id, 1); err != nil {
-			w.Fatal(err)
-		}
-		other.mustAppend("clicks", some(4)...)
-		other.within(time.Minute, "the other log goes on", other.drained)
-		n.mustAppend("clicks", some(3)...)
-		stop := n.waitStopped("clicks", WatermarkBack)
-		member := regexp.MustCompile(`"` + log.String() + `":\[\d+,0\]`).FindString(stop.Error())
-		if member == "" {
-			w.Fatalf("no choice says what to write: %v", stop)
-		}
-		edit(regexp.MustCompile(`"logs":{`), `"logs":{`+member+`,`)
-		if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
-			w.Error(err)
-		}
-		n.within(time.Minute, "drained", n.drained)
-		other.mustAppend("clicks", some(2)...)
-		other.within(time.Minute, "drained", other.drained)
-		if n.stopOf("clicks") != nil || other.stopOf("clicks") != nil {
-			w.Error("still stopped")
-		}
-		w.check("clicks")
 	})
 }
 
@@ -538,48 +456,6 @@ func TestOlderCopy(t *testing.T) {
 		m.within(time.Minute, "drained", m.drained)
 		w.check("clicks")
 	})
-}
-
-// A table that counts too much of a log because somebody raised the count, not because this directory is an older copy:
-// once it was set right, resuming commits what waits, and gives up nothing.
-func TestResumeAfterACountRaisedByHand(t *testing.T) {
-	for _, older := range []bool{false, true} {
-		bubble(t, func(w *world) {
-			n := committedOnce(w)
-			n.queue.during(lose)
-			n.mustAppend("clicks", some(3)...)
-			n.within(time.Minute, "sent", func() bool { return n.shipper.Status("clicks").Tracks[0].InFlight == 1 })
-			id := n.reg.Ident("clicks")
-			ct, err := w.cat.Load(w.Context(), id)
-			if err != nil {
-				w.Fatal(err)
-			}
-			was := ct.Metadata.Properties[commitlib.PropWatermarks]
-			set := func(value string) {
-				if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropWatermarks: value}); err != nil {
-					w.Fatal(err)
-				}
-			}
-			set(strings.Replace(was, "[6,", "[60,", 1))
-			if older {
-				n.close()
-				n = w.start(n.kv)
-				n.mustAppend("other", some(1)...) // mints this run's log
-			}
-			defer n.close()
-			stop := n.waitStopped("clicks", WatermarkAhead)
-			if !strings.Contains(stop.Error(), "raised by hand") {
-				w.Errorf("no choice fits: %v", stop)
-			}
-			n.queue.during(nil)
-			set(was)
-			if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
-				w.Error(err)
-			}
-			n.within(10*time.Minute, "drained", n.drained)
-			w.check("clicks")
-		})
-	}
 }
 
 // Staged half a day ago: the files are verified before the request is sent again, with a new staging time, or staged

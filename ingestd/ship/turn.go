@@ -3,6 +3,7 @@ package ship
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"firn/commitlib/objstore"
@@ -70,13 +71,16 @@ func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, moved b
 		t.retryAt = now
 	case s.broken(err):
 	case errors.As(err, &stop):
-		if t.stop == nil || t.stop.Reason != stop.Reason {
+		same := t.stop != nil && t.stop.Reason == stop.Reason
+		if same {
+			stop.Since = t.stop.Since
+		} else {
 			s.count.stops.Add(1)
 			stop.Since = now
+		}
+		if !same || !slices.Equal(t.stop.Choices, stop.Choices) { // something else may have been done to a table that is stopped
 			s.cfg.Logger.Error("shipping of a table stopped", "table", t.table.Name, "table_uuid", t.table.UUID, "log", t.log,
 				"reason", stop.Reason, "error", stop.Err, "uncommitted_events", t.info.High-t.info.Committed, "choices", stop.Choices)
-		} else {
-			stop.Since = t.stop.Since
 		}
 		t.stop, t.recheck = stop, now.Add(s.cfg.RecheckStopped)
 		t.read = false

@@ -37,17 +37,18 @@ type look struct {
 	done   func()
 }
 
-// begin returns the state kept for a table if a look that began after since found it to be the newest. Otherwise
+// begin returns a copy of what is kept for a table if a look that began after since found it to be the newest. Otherwise
 // it begins a look, when the one that another track has under way is done: of all that want to know the same, one asks.
-func (c *tables) begin(ctx context.Context, name string, since time.Time) (*loaded, *look, error) {
+func (c *tables) begin(ctx context.Context, name string, since time.Time) (loaded, *look, error) {
 	for {
 		c.mu.Lock()
 		e := c.entries[name]
 		if e != nil && e.asked.After(since) {
 			c.clock++
 			e.used = c.clock
+			kept := *e
 			c.mu.Unlock()
-			return e, nil, nil
+			return kept, nil, nil
 		}
 		busy, ok := c.looks[name]
 		if !ok {
@@ -64,13 +65,13 @@ func (c *tables) begin(ctx context.Context, name string, since time.Time) (*load
 				close(done)
 			}
 			c.mu.Unlock()
-			return nil, l, nil
+			return loaded{}, l, nil
 		}
 		c.mu.Unlock()
 		select {
 		case <-busy:
 		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
+			return loaded{}, nil, context.Cause(ctx)
 		}
 	}
 }
@@ -176,7 +177,7 @@ func (s *Shipper) newest(ctx context.Context, name string, since time.Time, fres
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if kept != nil {
+	if l == nil {
 		return kept.table, kept.asked, nil
 	}
 	defer l.done()

@@ -20,6 +20,7 @@ import (
 // same name: -cut-interval is FIRN_CUT_INTERVAL. A flag wins over the variable.
 type Config struct {
 	Listen    string
+	Admin     string // address of profiles; empty: none
 	Data      string
 	Warehouse string // s3://bucket/prefix or a directory; empty: "warehouse" inside Data
 	Namespace string
@@ -79,6 +80,7 @@ func Default() Config {
 // flags binds every member to its flag. The texts state unit, default and effect.
 func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Listen, "listen", c.Listen, "`address` to serve HTTP on. There is no authentication: anything but a loopback address is refused")
+	fs.StringVar(&c.Admin, "admin", c.Admin, "`address` to serve Go's profiles on (/debug/pprof), such as 127.0.0.1:8082; a loopback one, as -listen (default: none)")
 	fs.StringVar(&c.Data, "data", c.Data, "`directory` of the event log. One ingestd at a time; an acked event is as safe as the volume that this lies on")
 	fs.StringVar(&c.Warehouse, "warehouse", c.Warehouse, "where the tables lie: a directory, or s3://bucket/prefix with the AWS_… variables or the instance's role. A table is at <`warehouse`>/<namespace>/<table> (default: \"warehouse\" inside the data directory)")
 	fs.StringVar(&c.Namespace, "namespace", c.Namespace, "`namespace` of the tables")
@@ -155,10 +157,16 @@ func (c Config) Validate() error {
 	bad := func(name, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("-%s: %s", name, fmt.Sprintf(format, args...)))
 	}
-	if host, _, err := net.SplitHostPort(c.Listen); err != nil {
-		bad("listen", "%q is no host:port: give one like 127.0.0.1:8080", c.Listen)
-	} else if !loopback(host) {
-		bad("listen", "%q is not a loopback address, and ingestd has no authentication: listen on 127.0.0.1 and put a proxy that authenticates before it", c.Listen)
+	local := func(name, addr, example string) {
+		if host, _, err := net.SplitHostPort(addr); err != nil {
+			bad(name, "%q is no host:port: give one like %s", addr, example)
+		} else if !loopback(host) {
+			bad(name, "%q is not a loopback address, and ingestd has no authentication: listen on 127.0.0.1 and put a proxy that authenticates before it", addr)
+		}
+	}
+	local("listen", c.Listen, "127.0.0.1:8080")
+	if c.Admin != "" {
+		local("admin", c.Admin, "127.0.0.1:8082")
 	}
 	if c.Data == "" {
 		bad("data", "empty: name a directory")

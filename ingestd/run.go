@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -205,13 +204,15 @@ func (d *daemon) wire() (err error) {
 }
 
 // serve runs the daemon until ctx ends, the drain is done, or a part breaks; then it stops the parts in order.
-func (d *daemon) serve(ctx context.Context) error {
-	listener, err := net.Listen("tcp", d.cfg.Listen)
-	if errors.Is(err, unix.EADDRINUSE) {
-		return fmt.Errorf("-listen: %w: another process serves there; stop it, or give another port, such as -listen 127.0.0.1:8081", err)
-	}
+func (d *daemon) serve(ctx context.Context) (err error) {
+	stopAdmin, err := d.serveAdmin()
 	if err != nil {
-		return fmt.Errorf("-listen: %w", err)
+		return err
+	}
+	defer func() { err = errors.Join(err, stopAdmin()) }()
+	listener, err := listen("listen", d.cfg.Listen, "127.0.0.1:8081")
+	if err != nil {
+		return err
 	}
 	addr := listener.Addr().String()
 	if err := writeAddr(filepath.Join(d.cfg.Data, "http.addr"), addr); err != nil {

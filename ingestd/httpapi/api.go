@@ -8,6 +8,7 @@
 //   - Memory is bounded by configuration: what request bodies hold, compressed and expanded, is taken from one budget
 //     as their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued.
 //   - A slow, lying or malformed request costs its own connection only.
+//   - Where a request ends is decided by net/http's parser alone, also where its server is spared (direct).
 //
 // All of API is safe for concurrent use.
 package httpapi
@@ -163,6 +164,8 @@ type API struct {
 	stopping  context.Context // ends with errStopping when Shutdown begins
 	stop      context.CancelCauseFunc
 	handler   http.Handler
+
+	plainEvent, plainBulk http.Handler // the routes of events, for requests that are served directly
 }
 
 // New makes the interface. The parts must outlive it.
@@ -215,7 +218,14 @@ func (a *API) paths() map[string]methods {
 func (a *API) routes() http.Handler {
 	mux := http.NewServeMux()
 	for p, m := range a.paths() {
-		mux.Handle(p, a.route(p, m))
+		h := a.route(p, m)
+		mux.Handle(p, h)
+		switch p {
+		case "/tables/{table}":
+			a.plainEvent = h
+		case "/tables/{table}/bulk":
+			a.plainBulk = h
+		}
 	}
 	none := a.route("other", nil)
 	mux.Handle("/", none)

@@ -10,7 +10,10 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The server's time-outs. Bodies and pages have their own, since their time depends on their size.
@@ -21,16 +24,24 @@ const (
 	maxHeaderBytes = 16 << 10 // net/http adds 4 KiB; a request here needs a few hundred bytes
 )
 
-// Server serves an API on one listener.
+// Server serves an API on one listener: plain requests by itself (direct), all others with net/http's server.
 type Server struct {
-	api  *API
-	http http.Server
+	api     *API
+	http    http.Server
+	rest    *handed // what http serves
+	directs directs
+	date    dateText
+
+	uncut context.Context // of the requests that are served directly: ends when Shutdown has waited long enough
+	cut   context.CancelFunc
+
+	listening sync.Mutex // protects the next
+	listener  net.Listener
 }
 
 // NewServer returns a server; Serve starts it.
 func NewServer(a *API) *Server {
-	return &Server{api: a, http: http.Server{
-		Handler:           a.handler,
+	s := &Server{api: a, http: http.Server{
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		// From the end of the header on: the longest that a handler may take, and then some for the reply.
@@ -38,15 +49,50 @@ func NewServer(a *API) *Server {
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(a.Logger.Handler(), slog.LevelDebug), // clients that break off: theirs to know
 	}}
+	s.http.Handler = http.HandlerFunc(s.serveRest)
+	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, handedKey{}, c) }
+	s.uncut, s.cut = context.WithCancel(context.Background())
+	s.directs.conns = map[*direct]struct{}{}
+	s.rest = &handed{conns: make(chan net.Conn), done: make(chan struct{})}
+	return s
 }
 
 // Serve answers until Shutdown, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.http.Serve(&limitedListener{Listener: l, most: int64(s.api.cfg.MaxConns), metrics: s.api.Metrics})
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	s.listening.Lock()
+	s.listener, s.rest.addr = l, l.Addr()
+	s.listening.Unlock()
+	go func() { _ = s.http.Serve(s.rest) }() // ends when rest is closed, which Shutdown does
+	limited := &limitedListener{Listener: l, most: int64(s.api.cfg.MaxConns), metrics: s.api.Metrics}
+	for {
+		c, err := limited.Accept()
+		switch {
+		case err == nil:
+			s.serve(c)
+		case s.api.closing.Load():
+			return nil
+		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ECONNABORTED):
+			time.Sleep(acceptPause)
+		default:
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
 	}
-	return fmt.Errorf("serve HTTP: %w", err)
+}
+
+// acceptPause is how long a server that cannot take connections, for want of file descriptors or memory, waits for
+// others to end.
+const acceptPause = 50 * time.Millisecond
+
+func (s *Server) serve(c *limitedConn) {
+	if t, ok := c.Conn.(syscall.Conn); ok {
+		if raw, err := t.SyscallConn(); err == nil {
+			go s.serveDirect(c, raw, nil)
+			return
+		}
+	}
+	if !s.rest.give(c) {
+		_ = c.Close()
+	}
 }
 
 var errStopping = errors.New("the daemon is stopping")
@@ -69,11 +115,19 @@ func (a *API) waiting(ctx context.Context) (context.Context, context.CancelFunc)
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.api.closing.Store(true)
 	s.api.stop(errStopping)
+	s.listening.Lock()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	s.listening.Unlock()
+	direct := s.directs.stop(ctx)
+	s.cut()
 	err := s.http.Shutdown(ctx)
+	_ = s.rest.Close()
 	if err != nil {
 		err = errors.Join(fmt.Errorf("finish requests under way: %w", err), s.http.Close())
 	}
-	return err
+	return errors.Join(direct, err)
 }
 
 // limitedListener bounds open connections. What comes beyond is accepted, told so and closed: left in the kernel's
@@ -92,7 +146,7 @@ var tooManyConns = func() []byte {
 	return fmt.Appendf(nil, shedReply, len(body), body)
 }()
 
-func (l *limitedListener) Accept() (net.Conn, error) {
+func (l *limitedListener) Accept() (*limitedConn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
@@ -135,4 +189,21 @@ func (c *limitedConn) CloseWrite() error {
 		return t.CloseWrite()
 	}
 	return nil
+}
+
+// dateText is the time as a Date header has it, made once a second.
+type dateText struct{ last atomic.Pointer[dateSecond] }
+
+type dateSecond struct {
+	second int64
+	text   string
+}
+
+func (d *dateText) at(now time.Time) string {
+	last := d.last.Load()
+	if last == nil || last.second != now.Unix() {
+		last = &dateSecond{now.Unix(), now.UTC().Format(http.TimeFormat)}
+		d.last.Store(last)
+	}
+	return last.text
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -85,7 +86,7 @@ func (w *world) obey(t *table) {
 	if ct == nil {
 		return
 	}
-	told := map[uuid.UUID]commitlib.Seq{}
+	told, accept := map[uuid.UUID]commitlib.Seq{}, false
 	for _, n := range w.nodes {
 		if !n.up() {
 			continue
@@ -95,6 +96,8 @@ func (w *world) obey(t *table) {
 			if tr.Stop == nil || tr.TableUUID != ct.Metadata.TableUUID {
 				continue
 			}
+			// A replacement that was accepted is stopped for again where the old root was brought back.
+			accept = accept || strings.Contains(tr.Stop.Error(), `remove the member "root"`) && !t.has(replacement)
 			for _, words := range member.FindAllStringSubmatch(tr.Stop.Error(), -1) {
 				log, err := uuid.Parse(words[1])
 				count, cerr := strconv.ParseUint(words[2], 10, 63)
@@ -105,7 +108,7 @@ func (w *world) obey(t *table) {
 			}
 		}
 	}
-	if len(told) == 0 {
+	if len(told) == 0 && !accept {
 		return
 	}
 	for log := range told {
@@ -113,9 +116,25 @@ func (w *world) obey(t *table) {
 			told[log] = max(told[log], w.counted(ct, value, log))
 		}
 	}
-	w.undisturbed(func() { w.raise(t, told) })
+	w.undisturbed(func() {
+		if accept {
+			w.acceptContents(t)
+		}
+		w.raise(t, told)
+	})
 	w.step("operator: what the stops say is written into the watermarks of %s", t.id.Name)
 	t.touched = time.Now()
+}
+
+// acceptContents is the operator's word that what replaced a table's contents is meant.
+func (w *world) acceptContents(t *table) bool {
+	m, ok := parseMarks(w.property(t, commitlib.PropWatermarks))
+	if !ok {
+		return false
+	}
+	m.Root = 0
+	value, err := m.Encode()
+	return err == nil && w.setProperty(t, commitlib.PropWatermarks, value)
 }
 
 // counted is a log's watermark by a value of the property; 0 where it cannot be told.

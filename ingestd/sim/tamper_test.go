@@ -265,15 +265,7 @@ func (w *world) replace(t *table, ct *catalog.Table) {
 // replaced notes that main now has a history that the watermarks were not written on. An operator who means the new
 // contents says so.
 func (w *world) replaced(t *table) {
-	t.hurt(damage{replacement, func() bool {
-		m, ok := parseMarks(w.property(t, commitlib.PropWatermarks))
-		if !ok {
-			return false
-		}
-		m.Root = 0 // the operator's word: the new contents are meant
-		value, err := m.Encode()
-		return err == nil && w.setProperty(t, commitlib.PropWatermarks, value)
-	}}, ship.TableReplaced)
+	t.hurt(damage{replacement, func() bool { return w.acceptContents(t) }}, ship.TableReplaced)
 }
 
 // drop removes the table from the catalog; the repair is to make another of its name.

@@ -17,10 +17,15 @@ import (
 // refusedPause bounds the pause after a refusal. Retry-After asks for longer, and tests are short.
 const refusedPause = 500 * time.Millisecond
 
-// Producers runs some connections against a daemon, each with one request at a time. A producer's events carry its
-// number as their partition and count up, across runs.
+// maxConns is how many connections a set of producers opens at most: more of them share these. A daemon takes 1,024 in
+// all.
+const maxConns = 256
+
+// Producers runs some producers against a daemon, each with one request at a time. A producer's events carry its number
+// as their partition and count up, across runs.
 type Producers struct {
 	Pause  time.Duration // at most so long between a producer's requests
+	Span   time.Duration // how far back the events' times lie at most
 	Pad    int           // bytes that no compression takes away, in each payload
 	Broken bool          // the daemon's disk may fail under it: a 500 leaves an event open
 	Ledger *Ledger       // of all producers whose events meet in the same tables
@@ -33,12 +38,12 @@ type Producers struct {
 // NewProducers makes n producers that spread over the tables. The numbers of producers whose events meet in a table
 // must not: first is that of the first.
 func NewProducers(ledger *Ledger, first, n int, tables ...string) *Producers {
-	return &Producers{Pause: 5 * time.Millisecond, Ledger: ledger, tables: tables, first: first, counts: make([]int, n)}
+	return &Producers{Pause: 5 * time.Millisecond, Span: 3 * time.Hour, Ledger: ledger, tables: tables, first: first, counts: make([]int, n)}
 }
 
 // Run posts until ctx ends. It returns when every producer has had the answer to its last request, or an error.
 func (p *Producers) Run(ctx context.Context, t testing.TB, url string, seed uint64) {
-	c := NewClient(url, len(p.counts))
+	c := NewClient(url, min(len(p.counts), maxConns))
 	defer c.HTTP.CloseIdleConnections()
 	var wg sync.WaitGroup
 	for w := range p.counts {
@@ -63,7 +68,7 @@ func (p *Producers) post(ctx context.Context, t testing.TB, c *Client, r *rand.R
 	events := make([]Event, len(batch))
 	for i := range batch {
 		p.counts[w]++
-		e := Event{Partition: int32(producer), TimeMs: time.Now().UnixMilli() - r.Int64N(3*3_600_000), Payload: p.payload(r, producer, p.counts[w])}
+		e := Event{Partition: int32(producer), TimeMs: time.Now().UnixMilli() - r.Int64N(p.Span.Milliseconds()), Payload: p.payload(r, producer, p.counts[w])}
 		if r.IntN(2) == 0 {
 			e.Key = fmt.Sprintf("%d-%d", producer, p.counts[w])
 		}

@@ -57,18 +57,24 @@ func readRows(t testing.TB, env []string, engine, table string, fn func(Row)) {
 	default:
 		RunPython(t, env, "read_rows.py", engine, table, out)
 	}
-	f, err := os.Open(out)
+	rowsOf(t, out, fn)
+}
+
+// rowsOf calls fn for each row of an engine's dump, and removes it.
+func rowsOf(t testing.TB, dump string, fn func(Row)) {
+	t.Helper()
+	f, err := os.Open(dump)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	defer os.Remove(out)
+	defer os.Remove(dump)
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 64<<20)
 	for n := 1; lines.Scan(); n++ {
 		row, err := parseRow(lines.Bytes())
 		if err != nil {
-			t.Fatalf("%s: row %d of the dump: %v", engine, n, err)
+			t.Fatalf("%s: row %d: %v", dump, n, err)
 		}
 		fn(row)
 	}

@@ -36,3 +36,17 @@ func (w Warehouse) Read(t testing.TB, engine, table string, fn func(Row)) {
 	t.Helper()
 	readRows(t, w.Env, engine, w.Name(table), fn)
 }
+
+// Dump has an engine read many tables in one process, whose start takes longer than a small table, and returns what reads
+// one of them: once each.
+func (w Warehouse) Dump(t testing.TB, engine string, tables []string) (read func(table string, fn func(Row))) {
+	t.Helper()
+	dir := t.TempDir()
+	dump := func(table string) string { return filepath.Join(dir, table+".ndjson") }
+	args := []string{engine}
+	for _, table := range tables {
+		args = append(args, w.Name(table), dump(table))
+	}
+	RunPython(t, w.Env, "read_rows.py", args...)
+	return func(table string, fn func(Row)) { rowsOf(t, dump(table), fn) }
+}

@@ -1,13 +1,14 @@
-"""Dumps a table's rows as NDJSON, one object a row, in no particular order: the six scalar columns, times as
+"""Dumps tables' rows as NDJSON, one object a row, in no particular order: the six scalar columns, times as
 microseconds since 1970, idempotency_key and payload as upper-case hex of their bytes, so that no engine's JSON escapes matter.
 
-    read_rows.py ENGINE TABLE OUT-FILE
+    read_rows.py ENGINE TABLE OUT-FILE [TABLE OUT-FILE]...
 
 ENGINE is pyiceberg, duckdb-folder or duckdb-metadata; TABLE is named as in engines.py. With requirements-slow.txt also
 clickhouse or spark, for local folders. Spark finds the table as <warehouse>/<namespace>/<table>, and needs Java and
 Iceberg's runtime jar in Maven's local repository.
 """
 
+import functools
 import glob
 import json
 import os
@@ -40,10 +41,15 @@ def read_pyiceberg(table, out):
                 f.write(json.dumps(row) + "\n")
 
 
-def read_duckdb(engine, table, out):
+@functools.cache
+def duckdb_connection():
     import duckdb_iceberg
 
-    con = duckdb_iceberg.connect()
+    return duckdb_iceberg.connect()
+
+
+def read_duckdb(engine, table, out):
+    con = duckdb_connection()
     con.execute(
         "COPY (SELECT log, sequence, partition, epoch_us(event_time) AS event_time, epoch_us(ingest_time) AS ingest_time,"
         " hex(idempotency_key) AS idempotency_key, hex(payload) AS payload"
@@ -99,8 +105,7 @@ def read_spark(table, out):
     spark.stop()
 
 
-def main():
-    engine, table, out = sys.argv[1:]
+def read(engine, table, out):
     if engine == "pyiceberg":
         read_pyiceberg(table, out)
     elif engine in ("duckdb-folder", "duckdb-metadata"):
@@ -111,6 +116,12 @@ def main():
         read_spark(table, out)
     else:
         raise SystemExit(f"unknown engine {engine}")
+
+
+def main():
+    engine, pairs = sys.argv[1], sys.argv[2:]
+    for table, out in zip(pairs[::2], pairs[1::2], strict=True):
+        read(engine, table, out)
 
 
 if __name__ == "__main__":

@@ -20,20 +20,17 @@ const (
 type side struct {
 	dir      string
 	tags     string
-	programs []string
-	harness  string // whose source measures
+	programs []string // one a layout
+	own      string   // where its own stages are kept while it has lent ones; empty: it has none
 }
 
-// unpack writes the tree of a commit to dir, without git's own files.
-func unpack(ctx context.Context, repo, commit, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	archive := filepath.Join(dir, "tree.tar")
+// unpack writes the tree of a commit to the side's folder.
+func (s *side) unpack(ctx context.Context, repo, commit string) error {
+	archive := filepath.Join(s.dir, "tree.tar")
 	if _, err := git(ctx, repo, "archive", "--format=tar", "-o", archive, commit); err != nil {
 		return fmt.Errorf("unpack base: %w", err)
 	}
-	if out, err := exec.CommandContext(ctx, "tar", "-xf", archive, "-C", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "tar", "-xf", archive, "-C", s.dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("unpack base: %w: %s", err, out)
 	}
 	return os.Remove(archive)
@@ -57,33 +54,35 @@ func (s *side) build(ctx context.Context, out, name string, rng *rand.Rand) erro
 	return nil
 }
 
-// buildBase builds the base with the change's stages; where they don't fit it, with its own, if it has any.
-func buildBase(ctx context.Context, base *side, change, out string, rng *rand.Rand) error {
-	theirs := filepath.Join(base.dir, stagesDir)
-	own := filepath.Join(base.dir, "stages-of-its-own")
-	switch err := os.Rename(theirs, own); {
-	case os.IsNotExist(err):
-		own = ""
-	case err != nil:
+// lend puts the stages of the working tree at change in place of the side's own.
+func (s *side) lend(change string) error {
+	stages, own := filepath.Join(s.dir, stagesDir), filepath.Join(s.dir, "stages-of-its-own")
+	switch err := os.Rename(stages, own); {
+	case err == nil:
+		s.own = own
+	case !os.IsNotExist(err):
+		return fmt.Errorf("lend stages to the base: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(stages), 0o755); err != nil {
+		return fmt.Errorf("lend stages to the base: %w", err)
+	}
+	if err := os.CopyFS(stages, os.DirFS(filepath.Join(change, stagesDir))); err != nil {
+		return fmt.Errorf("lend stages to the base: %w", err)
+	}
+	return nil
+}
+
+// ownStages builds the side with its own stages, after lent ones did not build.
+func (s *side) ownStages(ctx context.Context, out string, rng *rand.Rand, why error) error {
+	if s.own == "" {
+		return why
+	}
+	stages := filepath.Join(s.dir, stagesDir)
+	if err := os.RemoveAll(stages); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(theirs), 0o755); err != nil {
+	if err := os.Rename(s.own, stages); err != nil {
 		return err
 	}
-	if err := os.CopyFS(theirs, os.DirFS(filepath.Join(change, stagesDir))); err != nil {
-		return fmt.Errorf("copy stages to the base: %w", err)
-	}
-	base.harness = "the change's"
-	err := base.build(ctx, out, "base", rng)
-	if err == nil || own == "" {
-		return err
-	}
-	if err := os.RemoveAll(theirs); err != nil {
-		return err
-	}
-	if err := os.Rename(own, theirs); err != nil {
-		return err
-	}
-	base.harness = "its own, as the change's does not build there"
-	return base.build(ctx, out, "base", rng)
+	return s.build(ctx, out, "base", rng)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,35 +42,95 @@ type nothing struct{ *kv.Mem }
 func (nothing) Write(*kv.Batch, bool) error { return nil }
 
 func appends() func() (func() error, int, error) {
-	const operations = requests
 	var batches []*event.Batch
 	return func() (func() error, int, error) {
+		var err error
 		if batches == nil {
-			for _, body := range bodies(2) {
-				b := event.Get(len(body))
-				if err := event.DecodeBulk(b, body, event.DefaultLimits(), defaults()); err != nil {
-					return nil, 0, err
-				}
-				batches = append(batches, b)
+			if batches, err = decoded(2); err != nil {
+				return nil, 0, err
 			}
 		}
-		c := eventlog.Default()
-		c.Schema = event.Schema
-		l, err := eventlog.Open(nothing{kv.NewMem()}, c)
+		l, err := open(nothing{kv.NewMem()})
 		if err != nil {
 			return nil, 0, err
 		}
-		table := eventlog.Table{Name: "clicks", UUID: uuid.UUID{1}}
 		return func() error {
-			for i := range operations {
-				a := eventlog.Append{Table: table, Batch: &batches[i%requests].Batch, ReceivedAt: time.UnixMicro(firstTime)}
-				if _, err := l.Append(context.Background(), a); err != nil {
+			if err := appendAll(l, batches); err != nil {
+				return err
+			}
+			return l.Close()
+		}, len(batches), nil
+	}
+}
+
+func reads() func() (func() error, int, error) {
+	const passes = 4
+	var run func() error
+	return func() (func() error, int, error) {
+		if run != nil {
+			return run, passes * requests, nil
+		}
+		batches, err := decoded(4)
+		if err != nil {
+			return nil, 0, err
+		}
+		l, err := open(kv.NewMem())
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := appendAll(l, batches); err != nil {
+			return nil, 0, err
+		}
+		track := l.Tracks()[0]
+		run = func() error {
+			events := 0
+			for range passes {
+				err := l.Read(context.Background(), track.Track, track.Low, track.High, func(rows eventlog.Rows) error {
+					events += rows.Batch.Len
+					return nil
+				})
+				if err != nil {
 					return err
 				}
 			}
-			return l.Close()
-		}, operations, nil
+			if events != passes*requests*eventsOfRequest {
+				return fmt.Errorf("the log gave %d events", events)
+			}
+			return nil
+		}
+		return run, passes * requests, nil
 	}
+}
+
+// decoded are requests as the log takes them.
+func decoded(seed uint64) ([]*event.Batch, error) {
+	var batches []*event.Batch
+	for _, body := range bodies(seed) {
+		b := event.Get(len(body))
+		if err := event.DecodeBulk(b, body, event.DefaultLimits(), defaults()); err != nil {
+			return nil, err
+		}
+		batches = append(batches, b)
+	}
+	return batches, nil
+}
+
+func open(s kv.Store) (*eventlog.Log, error) {
+	c := eventlog.Default()
+	c.Schema = event.Schema
+	return eventlog.Open(s, c)
+}
+
+// appendAll appends the batches, one after the other.
+func appendAll(l *eventlog.Log, batches []*event.Batch) error {
+	table := eventlog.Table{Name: "clicks", UUID: uuid.UUID{1}}
+	for _, b := range batches {
+		a := eventlog.Append{Table: table, Batch: &b.Batch, ReceivedAt: time.UnixMicro(firstTime)}
+		if _, err := l.Append(context.Background(), a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func encode() func() (func() error, int, error) {

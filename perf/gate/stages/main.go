@@ -2,7 +2,8 @@
 // gate (firn/perf/gate) builds it from two commits and compares what they print; it is a program of its own so that each
 // figure comes from a fresh process, and so that the same source measures both commits.
 //
-//	stages -stage decode -slices 20      prints one figure a slice: nanoseconds of CPU time an operation
+//	stages -stage decode                 runs a slice for each line that it reads, and prints what it took: nanoseconds
+//	                                     of CPU time an operation
 //	stages -stage decode -allocations    prints how many objects and bytes an operation allocates
 //	stages -list                         prints the stages' names
 //
@@ -29,6 +30,7 @@ type stage struct {
 var stages = []stage{
 	{"decode", "a bulk request of 100 events of 82 bytes decoded", decode()},
 	{"append", "a batch of 100 events of 82 bytes through the event log, onto a store that keeps nothing", appends()},
+	{"read", "a block of 100 events of 82 bytes read back from the event log, as the shipper reads", reads()},
 	{"datafile", "2,500 events of 82 bytes encoded as a Parquet file", encode()},
 	{"commit", "a warm commit of 10 data files, on an object store in memory", commit()},
 }

@@ -19,8 +19,8 @@ func Advice(err error) string {
 		return "restore the property " + PropProtocol + " (an earlier metadata file has it), " +
 			"or update this build if the version is newer; a table that Firn did not make takes no commits"
 	case errors.Is(err, ErrWatermarksLost):
-		return "with the committers stopped, restore the property " + PropWatermarks + " and the file that it names from the newest " +
-			"metadata file that still has them; never reset them to empty: that would double what is in flight"
+		return "with the committers stopped, restore the property " + PropWatermarks + " from the newest metadata file that still " +
+			"has it, and the file that it names from a copy of the store; never reset them to empty: that would double what is in flight"
 	case errors.Is(err, ErrBelowTrace):
 		return "with the committers stopped, restore the property " + PropWatermarks + " from the newest metadata file in which " +
 			"it still counts what the retained snapshots hold"

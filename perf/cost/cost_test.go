@@ -15,53 +15,6 @@ import (
 	"firn/perf/tier"
 )
 
-// budget is what each kind of catalog may cost.
-type budget struct {
-	warm map[string]int // a commit on a parent at hand
-	cold map[string]int // the first commit of an instance
-	idle map[string]int // looking whether a table changed, when it did not
-
-	// behind is what a commit costs beyond a warm one where other instances committed meanwhile, and the committer has
-	// met them before: it refreshes its parent, and reads the manifest list that it does not have. far is the same
-	// where more than one commit came meanwhile.
-	behind, far map[string]int
-
-	// vain is what it costs beyond that where it has not met them: a manifest list and a swap that is refused.
-	vain map[string]int
-}
-
-// Manifest, manifest list, metadata and hint are PUTs. A cold committer reads the hint, whether the version that it
-// names has a successor, metadata and manifest list; from Glue it asks for the metadata's size before it reads it.
-var budgets = map[string]budget{
-	"objectstore": {
-		warm: map[string]int{"PutObject": 4},
-		cold: map[string]int{"PutObject": 4, "GetObject": 3, "HeadObject": 2},
-		idle: map[string]int{"HeadObject": 1},
-		// Two versions probed, the hint, metadata, manifest list; farther off the version that the hint names as well.
-		behind: map[string]int{"HeadObject": 2, "GetObject": 3},
-		far:    map[string]int{"HeadObject": 3, "GetObject": 3},
-		vain:   map[string]int{"PutObject": 2},
-	},
-	"glue": {
-		warm: map[string]int{"PutObject": 3, "GetTable": 1, "UpdateTable": 1},
-		cold: map[string]int{"PutObject": 3, "GetTable": 2, "UpdateTable": 1, "GetObject": 2, "HeadObject": 1},
-		idle: map[string]int{"GetTable": 1},
-
-		behind: map[string]int{"GetTable": 1, "GetObject": 2, "HeadObject": 1},
-		far:    map[string]int{"GetTable": 1, "GetObject": 2, "HeadObject": 1},
-		vain:   map[string]int{"PutObject": 2, "GetTable": 1}, // it writes the metadata beside GetTable
-	},
-	"rest": {
-		warm: map[string]int{"PutObject": 2, "updateTable": 1},
-		cold: map[string]int{"PutObject": 2, "updateTable": 1, "loadTable": 1, "GetObject": 1, "getConfig": 1},
-		idle: map[string]int{"loadTable": 1},
-
-		behind: map[string]int{"loadTable": 1, "GetObject": 1},
-		far:    map[string]int{"loadTable": 1, "GetObject": 1},
-		vain:   map[string]int{"PutObject": 1, "updateTable": 1},
-	},
-}
-
 func TestCost(t *testing.T) {
 	tier.Need(t, tier.CI)
 	const commits = 20
@@ -70,7 +23,7 @@ func TestCost(t *testing.T) {
 	defer out.Flush()
 	for _, c := range catalogs {
 		t.Run(c.name, func(t *testing.T) {
-			s, b := c.open(t), budgets[c.name]
+			s, b := c.open(t), budgetOf(t, c.name)
 			row := func(what string, n int, got spent) {
 				fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\n", c.name, what, list(got.requests), got.out/int64(n), got.in/int64(n))
 			}
@@ -79,13 +32,13 @@ func TestCost(t *testing.T) {
 			s.commit(first, track)
 
 			cold := s.instance()
-			row("the first commit of an instance", 1, s.want("the first commit of an instance", b.cold, func() { s.commit(cold, track) }))
-			got := s.want(fmt.Sprintf("%d warm commits", commits), times(commits, b.warm), func() {
+			row("the first commit of an instance", 1, s.want("the first commit of an instance", b["cold"], func() { s.commit(cold, track) }))
+			got := s.want(fmt.Sprintf("%d warm commits", commits), times(commits, b["warm"]), func() {
 				for range commits {
 					s.commit(cold, track)
 				}
 			})
-			got.requests = b.warm
+			got.requests = b["warm"]
 			row("a warm commit", commits, got)
 
 			again := track.Request(filesOfACommit)
@@ -96,7 +49,7 @@ func TestCost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			idle := s.want("a refresh without news", b.idle, func() {
+			idle := s.want("a refresh without news", b["idle"], func() {
 				if got, err := cold.Catalog.Refresh(t.Context(), table); err != nil || got != table {
 					t.Fatal(got, err)
 				}

@@ -52,11 +52,11 @@ func (c *contended) commit(ctx context.Context, i, log int) error {
 }
 
 func (c *contended) expect(i, log int) {
-	add(c.expected, c.budget.warm)
+	add(c.expected, c.budget["warm"])
 	missed := c.commits - c.seen[i]
 	if c.wary[i] > 0 && missed == 0 {
 		c.wary[i]--
-		add(c.expected, c.budget.idle)
+		add(c.expected, c.budget["idle"])
 		return
 	}
 	if missed == 0 {
@@ -64,13 +64,13 @@ func (c *contended) expect(i, log int) {
 	}
 	if c.wary[i] == 0 && c.moved[log] <= c.seen[i] {
 		// On the state that it knows the request is next. Otherwise it looks like a gap, and is looked up first.
-		add(c.expected, c.budget.vain)
+		add(c.expected, c.budget["vain"])
 	}
 	c.wary[i] = waryCommits
 	if missed == 1 {
-		add(c.expected, c.budget.behind)
+		add(c.expected, c.budget["behind"])
 	} else {
-		add(c.expected, c.budget.far)
+		add(c.expected, c.budget["far"])
 	}
 }
 
@@ -99,13 +99,14 @@ func TestCostOfManyTables(t *testing.T) {
 			if c.lanes < 8 { // servers that take long for a commit
 				tables = tier.Pick(0, 15, 50)
 			}
+			b := budgetOf(t, c.name)
 			var instances []*instance
 			for range warmInstances {
 				instances = append(instances, s.instance())
 			}
 			all := make([]*contended, tables)
 			for n := range all {
-				all[n] = &contended{instances: instances, budget: budgets[c.name]}
+				all[n] = &contended{instances: instances, budget: b}
 				all[n].logs[0] = s.table(instances[0], n)
 				for log := 1; log < nodes; log++ {
 					all[n].logs[log] = track.New(all[n].logs[0].Table)

@@ -1,16 +1,20 @@
 // Command perf measures an ingestd on this machine.
 //
 //	perf load [flags] [-- flags of ingestd]   sends unique events, and writes what became of them as JSON
+//	perf gate [flags]                         fails if a hot stage is slower than in the base commit
 //
 // It talks to loopback addresses only.
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+
+	"firn/perf/gate"
 )
 
 // commands are what perf does, by name.
@@ -19,6 +23,7 @@ var commands = []struct {
 	run  func(args []string, out io.Writer) error
 }{
 	{"load", runLoad},
+	{"gate", func(args []string, out io.Writer) error { return gate.Main(context.Background(), args, out) }},
 }
 
 func main() {

@@ -56,7 +56,7 @@ func (w *world) repairAll() {
 }
 
 // undisturbed runs fn in an instant in which nobody commits, as PROTOCOL.md wants it for a change of the watermarks; and
-// nobody goes on from a state of the table that was before it.
+// nobody goes on from a state of the table that was before it. It returns a little later.
 func (w *world) undisturbed(fn func()) {
 	var stopped []*node
 	for _, n := range w.nodes {
@@ -75,6 +75,7 @@ func (w *world) undisturbed(fn func()) {
 	for _, n := range stopped {
 		n.start()
 	}
+	w.wait(w.random(time.Second, 10*time.Second)) // a daemon that was started looks by itself first
 }
 
 // member is what a stop tells its operator to write.

@@ -52,6 +52,19 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Body) }
 
+// code is the error's code, or the status where the answer has none.
+func (e *StatusError) code() string {
+	var body struct {
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(e.Body), &body); err != nil || body.Error.Code == "" {
+		return http.StatusText(e.Status)
+	}
+	return body.Error.Code
+}
+
 // Client talks to one daemon. Safe for concurrent use.
 type Client struct {
 	URL  string

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"maps"
 	"sync"
 )
 
@@ -29,13 +30,14 @@ type Ledger struct {
 	mu     sync.Mutex // events, their fates, count
 	events []*sent
 	count  [refused + 1]int // of events by their fate, the open ones left out
+	causes map[string]int   // of refused requests, by what their answers say
 }
 
 // padding begins what makes a payload large.
 const padding = `,"pad":"`
 
 // NewLedger makes an empty one.
-func NewLedger() *Ledger { return &Ledger{} }
+func NewLedger() *Ledger { return &Ledger{causes: map[string]int{}} }
 
 func (l *Ledger) note(es ...*sent) {
 	l.mu.Lock()
@@ -60,6 +62,13 @@ func (l *Ledger) Acked() int { return l.counted(acked) }
 
 // Refused is how many events the daemons have refused so far.
 func (l *Ledger) Refused() int { return l.counted(refused) }
+
+// Refusals is how many requests the daemons have refused so far, by the code in the answer.
+func (l *Ledger) Refusals() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.causes)
+}
 
 func (l *Ledger) counted(f fate) int {
 	l.mu.Lock()

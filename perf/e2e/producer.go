@@ -124,6 +124,7 @@ func (p *Producers) settle(t testing.TB, batch []*sent, ack Ack, err error) {
 		if status.RetryAfter == "" {
 			t.Errorf("no Retry-After with %v", err)
 		}
+		p.Ledger.causes[status.code()]++
 		for _, s := range batch {
 			p.Ledger.fateLocked(s, refused)
 		}

@@ -71,7 +71,7 @@ func TestSmallHost(t *testing.T) {
 				t.Fatalf("%s: not within %v", what, atMost)
 			}
 		}
-		t.Logf("%s: %d acked, %d refused, %d MB at most", what, ledger.Acked(), ledger.Refused(), d.PeakMemory()>>20)
+		t.Logf("%s: %d acked, %d refused %v, %d MB at most", what, ledger.Acked(), ledger.Refused(), ledger.Refusals(), d.PeakMemory()>>20)
 	}
 	lasts := func(seconds int) func() bool {
 		end := time.Now().Add(time.Duration(seconds) * time.Second)

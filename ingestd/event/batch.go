@@ -81,9 +81,12 @@ func (b *Batch) Reset() {
 
 // add ends the next row, whose payload and key were appended to their arenas.
 func (b *Batch) add(partition int32, micros int64, keyed bool) {
-	b.addPartition(partition)
-	b.addTime(micros)
-	b.endKey(keyed)
+	p, t := &b.Cols[ColPartition], &b.Cols[ColTime]
+	if keyed || b.Len == 0 || !p.Const || p.Int32s[0] != partition || !t.Const || t.Int64s[0] != micros || b.Keyed {
+		b.addPartition(partition)
+		b.addTime(micros)
+		b.endKey(keyed)
+	}
 	b.endPayload()
 	b.Len++
 }

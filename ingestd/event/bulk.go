@@ -16,6 +16,7 @@ const (
 	sawPartition
 	sawTime
 	sawKey
+	isBase64 // beside sawPayload: it came as payload_base64
 )
 
 const recordHint = `a record is {"payload":…, "partition":0, "timestamp_ms":…, "idempotency_key":"…"}; only payload must be there`
@@ -140,34 +141,19 @@ func (p *parser) readRecord(dst *Batch, def *Defaults) *Error {
 	seen, keyed := 0, false
 	for p.space(); p.peek() != '}' || seen != 0; p.space() {
 		at := p.i
-		name, err := p.name(dst)
+		member, err := p.member(dst)
 		if err != nil {
 			return err
 		}
-		var member int
-		switch string(name) {
-		case "payload", "payload_base64":
-			member = sawPayload
-		case "partition":
-			member = sawPartition
-		case "timestamp_ms":
-			member = sawTime
-		case "idempotency_key":
-			member = sawKey
-		default:
-			return p.fail(CodeUnknownMember, at, recordHint, "the record has a member %q", clip(string(name)))
-		}
-		if seen&member != 0 {
-			return p.fail(CodeDuplicateMember, at, "send each member once", "the record has %s twice", name)
+		if seen&member&^isBase64 != 0 {
+			return p.duplicate(at)
 		}
 		seen |= member
 		switch member {
 		case sawPayload:
-			if len(name) == len("payload") {
-				err = p.payload(&dst.Cols[ColPayload])
-			} else {
-				err = p.base64(&dst.Cols[ColPayload], def.Binary)
-			}
+			err = p.payload(&dst.Cols[ColPayload])
+		case sawPayload | isBase64:
+			err = p.base64(&dst.Cols[ColPayload], def.Binary)
 		case sawPartition:
 			partition, err = p.partition(partition)
 		case sawTime:
@@ -192,6 +178,63 @@ func (p *parser) readRecord(dst *Batch, def *Defaults) *Error {
 	}
 	dst.add(partition, micros, keyed)
 	return nil
+}
+
+// member reads the name of a record's member and the colon behind it. Names as writers write them, without escapes and
+// with the colon at once, are compared with the text.
+func (p *parser) member(dst *Batch) (int, *Error) {
+	const (
+		payload   = `"payload":`
+		partition = `"partition":`
+		time      = `"timestamp_ms":`
+		key       = `"idempotency_key":`
+	)
+	b, n, member := p.b[p.i:], 0, 0
+	if len(b) > len(key) {
+		switch {
+		case string(b[:len(payload)]) == payload:
+			n, member = len(payload), sawPayload
+		case string(b[:len(partition)]) == partition:
+			n, member = len(partition), sawPartition
+		case string(b[:len(time)]) == time:
+			n, member = len(time), sawTime
+		case string(b[:len(key)]) == key:
+			n, member = len(key), sawKey
+		}
+	}
+	if member != 0 {
+		p.i += n
+		p.space()
+		return member, nil
+	}
+	at := p.i
+	name, err := p.name(dst)
+	if err != nil {
+		return 0, err
+	}
+	switch string(name) {
+	case "payload":
+		return sawPayload, nil
+	case "payload_base64":
+		return sawPayload | isBase64, nil
+	case "partition":
+		return sawPartition, nil
+	case "timestamp_ms":
+		return sawTime, nil
+	case "idempotency_key":
+		return sawKey, nil
+	}
+	return 0, p.fail(CodeUnknownMember, at, recordHint, "the record has a member %q", clip(string(name)))
+}
+
+// duplicate is the error for the member whose name is at a position, which the record had before.
+func (p *parser) duplicate(at int) *Error {
+	p.i = at
+	name, err := p.name(new(Batch))
+	if err != nil {
+		return err
+	}
+	return p.fail(CodeDuplicateMember, at, "send each member once", "the record has %s twice", name)
 }
 
 // name reads a member's name and the colon behind it. The result is valid until the next call.

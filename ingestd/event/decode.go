@@ -51,7 +51,7 @@ func CheckJSON(body []byte, lim Limits) error {
 		return nil // DecodeSingle says so
 	}
 	p.record = 0
-	if err := p.skipValue(lim.MaxDepth); err != nil {
+	if err := p.skim(lim.MaxDepth); err != nil {
 		return err
 	}
 	if p.spaces(); p.i < len(body) {
@@ -119,7 +119,7 @@ func (p *parser) payload(v *vector) *Error {
 	if p.peek() == '"' {
 		p.i++
 		v.Data, err = p.appendString(v.Data)
-	} else if err = p.skipValue(p.lim.MaxDepth); err == nil {
+	} else if err = p.skim(p.lim.MaxDepth); err == nil {
 		v.Data = append(v.Data, p.b[start:p.i]...)
 	}
 	if err != nil {

@@ -58,6 +58,13 @@ func BenchmarkDecodeBulk(b *testing.B) {
 		{"object", func(i int) string {
 			return fmt.Sprintf(`{"payload":{"user":%d,"name":"somebody","tags":["a","b"],"ok":true,"score":%d.25},"partition":3}`, i, i)
 		}},
+		{"counter", func(i int) string {
+			return fmt.Sprintf(`{"payload":{"id":%d,"session":"%016x","event":"click","p":"etaoin shrd"}}`, 700_000_000_000+i, uint64(i)*0x9e3779b97f4a7c15)
+		}},
+		{"click-1k", func(i int) string {
+			return fmt.Sprintf(`{"payload":{"id":%d,"session":"%016x","url":"https://www.example.com/search?q=%d","words":[%s{"n":1.5e3,"ok":true}]}}`, i,
+				uint64(i)*0x9e3779b97f4a7c15, i, strings.Repeat(`"home","product",17,{"x":null,"y":-3},`, 24))
+		}},
 		{"escaped", func(i int) string {
 			return fmt.Sprintf(`{"payload":"{\"user\":%d,\"name\":\"somebody\",\"tags\":[\"a\",\"b\"]}","partition":3}`, i)
 		}},

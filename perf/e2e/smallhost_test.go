@@ -38,7 +38,10 @@ func TestSmallHost(t *testing.T) {
 		Flags: []string{"-warehouse", root, "-log-bytes", fmt.Sprintf("%dMiB", logBytes), "-cut-interval", "5s"},
 	}
 	d := Start(t, o)
-	d.Client().Put(t, "year", `{"time_window_back":"20000d"}`)
+	client := d.Client()
+	client.Put(t, "year", `{"time_window_back":"20000d"}`)
+	client.Put(t, "flood", `{}`)
+	client.Put(t, "more", `{}`)
 
 	seed := Seed(t)
 	ledger := NewLedger()
@@ -77,6 +80,13 @@ func TestSmallHost(t *testing.T) {
 		end := time.Now().Add(time.Duration(seconds) * time.Second)
 		return func() bool { return time.Now().After(end) }
 	}
+	phase("all tables are made", 10*time.Minute, func() bool {
+		var known struct {
+			Tables []struct{} `json:"tables"`
+		}
+		err := client.Do(ctx, "GET", "/tables", nil, nil, &known)
+		return err == nil && len(known.Tables) == len(tables)+3
+	})
 	phase("with the store", 2*time.Minute, lasts(tier.Pick(0, 5, 30)))
 	proxy.Down()
 	phase("the log is full", 10*time.Minute, func() bool { return backlogFull(t, d) })

@@ -1,14 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 // loadFlags are what perf load is told.
 type loadFlags struct {
+	scenario                     string
 	addr, data, binary, dir, out string
 	pid                          int
 	table, mix, format           string
@@ -31,6 +33,7 @@ type loadFlags struct {
 
 func (c *loadFlags) parse(args []string) error {
 	fs := flag.NewFlagSet("perf load", flag.ContinueOnError)
+	fs.StringVar(&c.scenario, "scenario", "", "`name` of a measurement to make in place of the one step that the flags describe: perf scenarios lists them; of the flags below only -addr to -o and -duration count then")
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` of a running ingestd, a loopback one")
 	fs.IntVar(&c.pid, "pid", 0, "process `id` of that ingestd, to report its peak memory exactly")
 	fs.StringVar(&c.data, "data", "", "data `directory` of that ingestd, to report its disk and what readers see")
@@ -49,12 +52,15 @@ func (c *loadFlags) parse(args []string) error {
 	fs.StringVar(&c.times, "times", "", "event `times`: warp:60 (60 times as fast as the clock), scatter:365 or replay:365 (days past); empty: the time of receipt")
 	fs.StringVar(&c.ack, "ack", "", "`point` at which the server replies: log, staged or committed")
 	fs.DurationVar(&c.warmup, "warmup", 0, "`time` to send for before anything counts")
-	fs.DurationVar(&c.duration, "duration", 10*time.Second, "`time` to send for")
+	fs.DurationVar(&c.duration, "duration", 0, "`time` to send for (default: 10s, or as the scenario says)")
 	fs.DurationVar(&c.drain, "drain", time.Minute, "longest `time` to wait until everything is committed")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
 	c.server = fs.Args()
+	if c.duration < 0 {
+		return fmt.Errorf("-duration %v: give a time", c.duration)
+	}
 	if c.binary == "" && len(c.server) > 0 {
 		return fmt.Errorf("%q: flags for ingestd need -ingestd, which starts one", c.server)
 	}
@@ -73,40 +79,49 @@ func (c *loadFlags) plan() load.Plan {
 	if t.Format == payload.Single {
 		t.Events = 1
 	}
-	return load.Plan{Name: "load", Traffic: []load.Traffic{t}, Warmup: c.warmup, Duration: c.duration, Drain: c.drain}
+	return load.Plan{Name: "load", Traffic: []load.Traffic{t}, Warmup: c.warmup, Duration: cmp.Or(c.duration, 10*time.Second), Drain: c.drain}
 }
 
-func runLoad(args []string, out io.Writer) (err error) {
+func runLoad(args []string, out io.Writer) error {
 	var c loadFlags
 	if err := c.parse(args); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	p := c.plan()
-	if err := p.Validate(); err != nil {
-		return err
-	}
-	target := &load.Target{Addr: c.addr, PID: c.pid, Data: c.data}
-	if c.data != "" {
-		target.Warehouse = c.data + "/warehouse/default"
-	}
-	if c.binary != "" {
-		server, err := load.Start(ctx, c.binary, c.dir, c.server)
-		if err != nil {
-			return err
+	r := load.Runner{Binary: c.binary, Dir: c.dir, Flags: c.server, Duration: c.duration, Log: progress}
+	if c.binary == "" {
+		r.Running = &load.Target{Addr: c.addr, PID: c.pid, Data: c.data}
+		if c.data != "" {
+			r.Running.Warehouse = filepath.Join(c.data, "warehouse", "default")
 		}
-		defer func() { err = errors.Join(err, server.Stop()) }()
-		target = &server.Target
 	}
-	result, err := load.NewResult("load", target)
+	s := load.Alone(c.plan())
+	if c.scenario != "" {
+		found, err := load.Find(c.scenario)
+		if err != nil {
+			return fmt.Errorf("%w: perf scenarios lists them", err)
+		}
+		s = found
+	}
+	result, err := r.Run(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := result.Add(ctx, target, p); err != nil {
-		return err
-	}
 	return writeResult(result, c.out, out)
+}
+
+// progress tells of long runs on standard error; results go to standard output.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+// listScenarios is perf scenarios.
+func listScenarios(_ []string, out io.Writer) error {
+	for _, s := range load.Scenarios {
+		if _, err := fmt.Fprintf(out, "%-16s %s\n", s.Name, s.About); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeResult writes a result as JSON to a file, or to out where none is named.

@@ -1,6 +1,8 @@
 // Command perf measures an ingestd on this machine.
 //
 //	perf load [flags] [-- flags of ingestd]   sends unique events, and writes what became of them as JSON
+//	perf scenarios                            lists the measurements that have names
+//	perf report results… > report.html        draws results as one page
 //	perf gate [flags]                         fails if a hot stage is slower than in the base commit
 //
 // It talks to loopback addresses only.
@@ -24,6 +26,8 @@ var commands = []struct {
 }{
 	{"load", runLoad},
 	{"gate", func(args []string, out io.Writer) error { return gate.Main(context.Background(), args, out) }},
+	{"scenarios", listScenarios},
+	{"report", runReport},
 }
 
 func main() {

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -62,8 +64,8 @@ func (h *Histogram) Count() (n uint64) {
 // Quantile is the duration that the fraction q of all does not exceed; 0 when there is none.
 func (h *Histogram) Quantile(q float64) time.Duration { return h.Snapshot().Quantile(q) }
 
-// Snapshot is a histogram at one moment, as plain numbers. Its JSON is a list of [nanoseconds, count], the buckets that
-// are not empty, each by its greatest value.
+// Snapshot is a histogram at one moment, as plain numbers. Its JSON has the buckets that are not empty, each by its
+// greatest value.
 type Snapshot struct {
 	Buckets []Bucket      // rising
 	Sum     time.Duration // of all durations
@@ -131,20 +133,26 @@ func (s Snapshot) Since(was Snapshot) Snapshot {
 	return d
 }
 
-// wire is a snapshot's JSON.
+// wire is a snapshot's JSON. The buckets are one text, "nanoseconds:count nanoseconds:count", so that indented JSON does
+// not give each its own lines.
 type wire struct {
-	SumNs   int64       `json:"sum_ns"`
-	MaxNs   int64       `json:"max_ns"`
-	Buckets [][2]uint64 `json:"buckets"`
+	SumNs   int64  `json:"sum_ns"`
+	MaxNs   int64  `json:"max_ns"`
+	Buckets string `json:"buckets"`
 }
 
 // MarshalJSON writes the buckets that are not empty.
 func (s Snapshot) MarshalJSON() ([]byte, error) {
-	w := wire{SumNs: int64(s.Sum), MaxNs: int64(s.Max), Buckets: make([][2]uint64, len(s.Buckets))}
+	var text []byte
 	for i, b := range s.Buckets {
-		w.Buckets[i] = [2]uint64{uint64(b.Upper), b.Count}
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = strconv.AppendInt(text, int64(b.Upper), 10)
+		text = append(text, ':')
+		text = strconv.AppendUint(text, b.Count, 10)
 	}
-	return json.Marshal(w)
+	return json.Marshal(wire{SumNs: int64(s.Sum), MaxNs: int64(s.Max), Buckets: string(text)})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, and refuses buckets that do not rise.
@@ -154,11 +162,15 @@ func (s *Snapshot) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("read histogram: %w", err)
 	}
 	*s = Snapshot{Sum: time.Duration(w.SumNs), Max: time.Duration(w.MaxNs)}
-	for i, p := range w.Buckets {
-		if i > 0 && p[0] <= w.Buckets[i-1][0] || p[0] > longest {
-			return fmt.Errorf("read histogram: bucket %d of %d ns is out of order", i, p[0])
+	last := int64(-1)
+	for pair := range strings.FieldsSeq(w.Buckets) {
+		upper, count, _ := strings.Cut(pair, ":")
+		u, uerr := strconv.ParseInt(upper, 10, 64)
+		n, nerr := strconv.ParseUint(count, 10, 64)
+		if uerr != nil || nerr != nil || u <= last || u > longest {
+			return fmt.Errorf("read histogram: %q is no bucket, or out of order", pair)
 		}
-		s.Buckets = append(s.Buckets, Bucket{time.Duration(p[0]), p[1]})
+		s.Buckets, last = append(s.Buckets, Bucket{time.Duration(u), n}), u
 	}
 	return nil
 }

@@ -83,6 +83,24 @@ func TestSinceIsWhatCameAfter(t *testing.T) {
 	}
 }
 
+func TestPlusHoldsBoth(t *testing.T) {
+	var a, b, both Histogram
+	for i := range 300 {
+		d := time.Duration(i*i) * time.Microsecond
+		if i%3 > 0 {
+			a.Record(d)
+			both.Record(d)
+		}
+		if i%2 > 0 {
+			b.Record(d)
+			both.Record(d)
+		}
+	}
+	if got := a.Snapshot().Plus(b.Snapshot()); !reflect.DeepEqual(got, both.Snapshot()) {
+		t.Errorf("%d of %d values, up to %v", got.Count(), both.Count(), got.Max)
+	}
+}
+
 func TestJSONKeepsASnapshot(t *testing.T) {
 	var h Histogram
 	for i := range 1000 {
@@ -96,7 +114,7 @@ func TestJSONKeepsASnapshot(t *testing.T) {
 	if err := json.Unmarshal(b, &back); err != nil || !reflect.DeepEqual(back, h.Snapshot()) {
 		t.Errorf("%v: %d of %d values came back", err, back.Count(), h.Count())
 	}
-	for _, bad := range []string{`{"buckets":[[5,1],[5,1]]}`, `{"buckets":[[9,1],[5,1]]}`, `{"buckets":[[9007199254740993,1]]}`, `[]`} {
+	for _, bad := range []string{`{"buckets":"5:1 5:1"}`, `{"buckets":"9:1 5:1"}`, `{"buckets":"9007199254740993:1"}`, `{"buckets":"5"}`, `{"buckets":"-3:1"}`, `[]`} {
 		if err := json.Unmarshal([]byte(bad), &back); err == nil {
 			t.Errorf("%s was taken", bad)
 		}

@@ -91,6 +91,7 @@ type Outcome struct {
 	PayloadBytes    int64            `json:"payload_bytes"`
 	Requests        int64            `json:"requests"`
 	Statuses        map[string]int64 `json:"statuses"`
+	Codes           map[string]int64 `json:"refusal_codes,omitempty"`
 	Refused         int64            `json:"refused_requests"`
 	NoRetryAfter    int64            `json:"refused_without_retry_after"`
 	LostConnections int64            `json:"lost_connections"`

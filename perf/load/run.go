@@ -1,9 +1,6 @@
 package load
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // NewResult describes the machine, the server and its disk, for steps to be added.
 func NewResult(scenario string, t *Target) (*Result, error) {
@@ -19,16 +16,4 @@ func NewResult(scenario string, t *Target) (*Result, error) {
 		r.Disk, err = inspectDisk(t.Data)
 	}
 	return r, err
-}
-
-// Add runs plans one after the other, and adds what each came to.
-func (r *Result) Add(ctx context.Context, t *Target, plans ...Plan) error {
-	for _, p := range plans {
-		s, err := p.Run(ctx, t)
-		if err != nil {
-			return err
-		}
-		r.Steps = append(r.Steps, *s)
-	}
-	return nil
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -89,6 +90,7 @@ func TestRefusals(t *testing.T) {
 		case 0:
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"error":{"code":"busy","message":"…"}}`)
 		case 1:
 			w.WriteHeader(http.StatusInsufficientStorage)
 		default:
@@ -97,6 +99,9 @@ func TestRefusals(t *testing.T) {
 		return true
 	}
 	o := run(t, s, Plan{Name: "shed", Traffic: []Traffic{single(300, 4)}, Duration: 300 * time.Millisecond}).Traffic[0]
+	if o.Codes["busy"] == 0 || o.Codes["busy"]+o.Codes[""] != o.Refused {
+		t.Errorf("codes %v of %d refusals", o.Codes, o.Refused)
+	}
 	if o.Requests == 0 || o.Refused == 0 || o.Refused < 2*o.NoRetryAfter-2 || o.NoRetryAfter == 0 || o.Requests+o.Refused+o.Unsent != 90 {
 		t.Errorf("%d acked, %d refused, %d of them without Retry-After, %d unsent: %v", o.Requests, o.Refused, o.NoRetryAfter, o.Unsent, o.Statuses)
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,6 +71,13 @@ func (s *step) outcome(i int, from, to mark) Outcome {
 		Refused: y.refused.Load(), NoRetryAfter: y.noRetry.Load(), LostConnections: y.lost.Load(), Unsent: y.unsent.Load(),
 		Latency: to.lat[i].Since(from.lat[i]), Service: to.svc[i].Since(from.svc[i]), Refusal: y.refusal.Snapshot(),
 	}
+	y.codes.Range(func(code, n any) bool {
+		if o.Codes == nil {
+			o.Codes = map[string]int64{}
+		}
+		o.Codes[code.(string)] = n.(*atomic.Int64).Load()
+		return true
+	})
 	o.AckedPerSecond = float64(o.AckedEvents) / to.at.Sub(from.at).Seconds()
 	for status := range y.statuses {
 		if n := y.statuses[status].Load(); n > 0 {

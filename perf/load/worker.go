@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -32,6 +33,7 @@ type tally struct {
 	service  hist.Histogram // from when a request was sent, not from when it was due
 	refusal  hist.Histogram // latencies of refusals
 	statuses [600]atomic.Int64
+	codes    sync.Map // refusals by their code: string to *atomic.Int64
 
 	between func() error // called after each answer; nil: nothing
 }
@@ -113,6 +115,7 @@ func (t *Traffic) connection(ctx context.Context, addr string, i int, seed uint6
 			continue
 		}
 		y.refused.Add(1)
+		y.code(ans.body)
 		y.refusal.Record(done.Sub(due))
 		switch ans.status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusInsufficientStorage:
@@ -126,6 +129,16 @@ func (t *Traffic) connection(ctx context.Context, addr string, i int, seed uint6
 			time.Sleep(backOff)
 		}
 	}
+}
+
+var codeBegins = []byte(`"code":"`)
+
+// code counts a refusal by the code in its body.
+func (y *tally) code(body []byte) {
+	_, rest, _ := bytes.Cut(body, codeBegins)
+	name, _, _ := bytes.Cut(rest, []byte(`"`))
+	n, _ := y.codes.LoadOrStore(string(name), new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
 }
 
 // requester makes a connection's requests, and reads what an answer brought.

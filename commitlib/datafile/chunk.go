@@ -9,6 +9,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"firn/commitlib/column"
+	"firn/commitlib/datafile/zpage"
 	"firn/commitlib/iceberg"
 )
 
@@ -105,7 +106,7 @@ func (c *chunk) oneValue() bool {
 func (c *chunk) writeNulls() error {
 	n := c.p.len()
 	c.e.raw = c.levelRun(c.e.raw[:0], n, 0)
-	return c.dataPage(n, format.Plain, bounds{nulls: n})
+	return c.dataPage(n, format.Plain, bounds{nulls: n}, zpage.Rows{})
 }
 
 // writeOne writes a dictionary of the one value and one page that repeats its index n times: a few dozen bytes.
@@ -136,7 +137,7 @@ func (c *chunk) writeOne() error {
 	e.raw = append(e.raw, 1) // bits of an index: 0 would do, but not every reader takes it
 	e.raw = binary.AppendUvarint(e.raw, uint64(n)<<1)
 	e.raw = append(e.raw, 0)
-	return c.dataPage(n, format.RLEDictionary, b)
+	return c.dataPage(n, format.RLEDictionary, b, zpage.Rows{})
 }
 
 // writeBytes writes PLAIN pages.
@@ -150,17 +151,19 @@ func (c *chunk) writeBytes() error {
 		p := c.p.slice(from, to)
 		b := bounds{}
 		raw := c.defLevels(c.e.raw[:0], p, &b)
+		c.e.starts = c.e.starts[:0]
 		for i := range p.len() {
 			row := p.row(i)
 			if b.nulls > 0 && c.v.Null(row) {
 				continue
 			}
 			x := c.v.Bytes(row)
+			c.e.starts = append(c.e.starts, uint32(len(raw)))
 			raw = appendValue(raw, x)
 			b.addBytes(x)
 		}
 		c.e.raw = raw
-		if err := c.dataPage(to-from, format.Plain, b); err != nil {
+		if err := c.dataPage(to-from, format.Plain, b, zpage.Rows{Starts: c.e.starts}); err != nil {
 			return err
 		}
 		from = to
@@ -205,7 +208,7 @@ func (c *chunk) writeInts() error {
 		raw := c.defLevels(e.raw[:0], p, &b)
 		values := c.values(p, b.nulls)
 		b.addInts(values)
-		encoding := format.Plain
+		encoding, rows := format.Plain, zpage.Rows{}
 		if few {
 			encoding = format.RLEDictionary
 			var err error
@@ -213,16 +216,18 @@ func (c *chunk) writeInts() error {
 				return err
 			}
 		} else if c.kind == column.Int32 {
+			rows.Stride, rows.First = 4, len(raw)
 			for _, x := range values {
 				raw = binary.LittleEndian.AppendUint32(raw, uint32(x))
 			}
 		} else {
+			rows.Stride, rows.First = 8, len(raw)
 			for _, x := range values {
 				raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
 			}
 		}
 		e.raw = raw
-		if err := c.dataPage(p.len(), encoding, b); err != nil {
+		if err := c.dataPage(p.len(), encoding, b, rows); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // Level is how hard zstd works.
 type Level int
 
-// The levels: roughly zstd's 1, 3, 7 and 11.
+// The levels. Fastest is zpage's; the others are zstd's 3, 7 and 11, roughly.
 const (
 	Fastest Level = 1
 	Normal  Level = 2
@@ -35,9 +35,10 @@ const (
 	maxRowGroup  = 1 << 30
 )
 
-// Default is the configuration to start from. Normal takes twice the time of Fastest for files that are
-// 4 % larger (82-byte events) to 0.6 % smaller (JSON of 1 KiB). Pages of 256 KiB to 4 MiB make neither
-// size nor speed differ by more than 2 %.
+// Default is the configuration to start from. Bytes in a store are paid for as long as they lie there, CPU once; but
+// Normal takes two to three times the time of Fastest for files that are 25 % larger (82-byte events) to 2 % smaller
+// (JSON of 1 KiB), Better five times and more for 19 % larger to 4 % smaller ones. Snappy would take half the time and
+// make files twice as large. Pages of 256 KiB to 4 MiB make neither size nor speed differ by more than 2 %.
 func Default() Config {
 	return Config{Level: Fastest, RowGroupBytes: 64 << 20, PageBytes: 1 << 20}
 }

@@ -13,12 +13,13 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"firn/commitlib/column"
+	"firn/commitlib/datafile/zpage"
 	"firn/commitlib/iceberg"
 )
 
 // createdBy names the encoder's output, in the form that parquet-java parses (else it distrusts string statistics).
 // Raise it when equal input begins to give other bytes.
-const createdBy = "firn version 1.0.0 (build 1)"
+const createdBy = "firn version 1.0.0 (build 2)"
 
 const magic = "PAR1"
 
@@ -26,7 +27,7 @@ const magic = "PAR1"
 var ErrNoRows = errors.New("no rows chosen: a data file needs one at least")
 
 // Encoder writes batches of one schema as Parquet files, one after the other. It keeps its buffers between files: a
-// page before and after compression, its values, and zstd's tables: in all 5 MiB at Fastest, 6 at Normal, 9 at Better
+// page before and after compression, its values, and zstd's tables: in all 3 MiB at Fastest, 6 at Normal, 9 at Better
 // and 40 at Best with pages of 1 MiB, whatever the number of rows (TestEncoderMemory); a value longer than a page makes
 // them grow to it. The file itself grows in the caller's buffer. Not safe for concurrent use.
 type Encoder struct {
@@ -34,7 +35,8 @@ type Encoder struct {
 	kinds  []column.Kind
 	cfg    Config
 
-	zstd     *zstd.Encoder
+	fastest  *zpage.Encoder // nil at other levels than Fastest
+	zstd     *zstd.Encoder  // nil at Fastest
 	elements []format.SchemaElement
 	orders   []format.ColumnOrder
 
@@ -42,10 +44,11 @@ type Encoder struct {
 	file file
 
 	// Scratch, reused by every page.
-	raw, packed []byte  // a page before and after compression
-	ints        []int64 // its values, when they do not lie side by side in the batch
-	indexes     []int32 // its values' places in the dictionary
-	levels      []byte  // its definition levels
+	raw, packed []byte   // a page before and after compression
+	ints        []int64  // its values, when they do not lie side by side in the batch
+	indexes     []int32  // its values' places in the dictionary
+	levels      []byte   // its definition levels
+	starts      []uint32 // where its values begin, of strings
 	dict        dict
 	header      bytes.Buffer
 	thrift      *thrift.Encoder // writes to header
@@ -84,14 +87,15 @@ func NewEncoder(schema *iceberg.Schema, cfg Config) (*Encoder, error) {
 		e.kinds = append(e.kinds, kind)
 		e.orders = append(e.orders, format.ColumnOrder{Value: new(format.TypeDefinedOrder)})
 	}
-	e.zstd, err = zstd.NewWriter(nil,
+	if cfg.Level == Fastest {
+		e.fastest = new(zpage.Encoder)
+	} else if e.zstd, err = zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.EncoderLevel(cfg.Level)),
 		zstd.WithEncoderConcurrency(1),
-		// A page: the default, 4 to 32 MiB by level, is held twice and never filled (Fastest kept 10.5 MiB, now 4.5).
+		// A page: the default, 4 to 32 MiB by level, is held twice and never filled.
 		zstd.WithWindowSize(1<<bits.Len(uint(cfg.PageBytes-1))),
 		zstd.WithEncoderCRC(false), // pages carry a CRC of their own
-		zstd.WithZeroFrames(true))
-	if err != nil {
+		zstd.WithZeroFrames(true)); err != nil {
 		return nil, fmt.Errorf("make data file encoder: %w", err)
 	}
 	e.thrift = thrift.NewEncoder(new(thrift.CompactProtocol).NewWriter(&e.header))

@@ -16,7 +16,7 @@ func TestEncoderMemory(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	limits := map[Level]uint64{Fastest: 5 << 20, Normal: 6 << 20, Better: 9 << 20, Best: 40 << 20}
+	limits := map[Level]uint64{Fastest: 3 << 20, Normal: 6 << 20, Better: 9 << 20, Best: 40 << 20}
 	for _, level := range levels() {
 		limit := limits[level]
 		var buf bytes.Buffer

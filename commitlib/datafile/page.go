@@ -10,6 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 
 	"firn/commitlib/column"
+	"firn/commitlib/datafile/zpage"
 )
 
 // order follows whether the pages' bounds rise or fall.
@@ -53,12 +54,12 @@ func (c *chunk) dictionaryPage(n int) error {
 		Type:                 format.DictionaryPage,
 		DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: int32(n), Encoding: format.Plain}),
 	}
-	_, err := c.page(&h, format.Plain)
+	_, err := c.page(&h, format.Plain, zpage.Rows{})
 	return err
 }
 
-// dataPage writes e.raw as a version 1 data page of rows rows whose values have bounds b.
-func (c *chunk) dataPage(rows int, encoding format.Encoding, b bounds) error {
+// dataPage writes e.raw as a version 1 data page of n rows, which lie in it as rows says, and whose values have bounds b.
+func (c *chunk) dataPage(n int, encoding format.Encoding, b bounds, rows zpage.Rows) error {
 	at := c.e.file.at()
 	if c.meta.DataPageOffset == 0 {
 		c.meta.DataPageOffset = at
@@ -66,7 +67,7 @@ func (c *chunk) dataPage(rows int, encoding format.Encoding, b bounds) error {
 	h := format.PageHeader{
 		Type: format.DataPage,
 		DataPageHeader: thrift.New(format.DataPageHeader{
-			NumValues:               int32(rows),
+			NumValues:               int32(n),
 			Encoding:                encoding,
 			DefinitionLevelEncoding: format.RLE,
 			RepetitionLevelEncoding: format.RLE,
@@ -74,26 +75,30 @@ func (c *chunk) dataPage(rows int, encoding format.Encoding, b bounds) error {
 			Statistics: format.Statistics{NullCount: int64(b.nulls)},
 		}),
 	}
-	size, err := c.page(&h, encoding)
+	size, err := c.page(&h, encoding, rows)
 	if err != nil {
 		return err
 	}
 	c.pages.PageLocations = append(c.pages.PageLocations, format.PageLocation{
 		Offset: at, CompressedPageSize: int32(size), FirstRowIndex: c.meta.NumValues,
 	})
-	c.meta.NumValues += int64(rows)
+	c.meta.NumValues += int64(n)
 	c.indexPage(b)
 	c.bounds.merge(b, c.kind)
 	return nil
 }
 
-// page compresses e.raw and writes it behind its header. It returns the page's size with the header.
-func (c *chunk) page(h *format.PageHeader, encoding format.Encoding) (int, error) {
+// page compresses e.raw, in which rows lie as rows says, and writes it behind its header. It returns the page's size with the header.
+func (c *chunk) page(h *format.PageHeader, encoding format.Encoding, rows zpage.Rows) (int, error) {
 	e := c.e
 	if len(e.raw) > math.MaxInt32 {
 		return 0, fmt.Errorf("page of %d bytes: Parquet's limit is 2^31", len(e.raw))
 	}
-	e.packed = e.zstd.EncodeAll(e.raw, e.packed[:0])
+	if e.fastest != nil {
+		e.packed = e.fastest.Append(e.packed[:0], e.raw, rows)
+	} else {
+		e.packed = e.zstd.EncodeAll(e.raw, e.packed[:0])
+	}
 	h.UncompressedPageSize, h.CompressedPageSize = int32(len(e.raw)), int32(len(e.packed))
 	h.CRC = int32(crc32.ChecksumIEEE(e.packed))
 	n, err := e.put(h)

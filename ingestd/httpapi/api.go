@@ -6,7 +6,8 @@
 //     any other reply means that the request as a whole was refused, except a 5xx or a lost connection after the append
 //     began, whose outcome the producer does not know (idempotency keys make its retry safe).
 //   - Memory is bounded by configuration: what request bodies hold, compressed and expanded, is taken from one budget
-//     as their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued.
+//     as their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued. What
+//     arrives with a request's head lies in the connection's read buffer of 16 KiB, and their number is bounded.
 //   - A slow, lying or malformed request costs its own connection only.
 //   - Where a request ends is decided by net/http's parser alone, also where its server is spared (direct).
 //

@@ -11,10 +11,12 @@ import (
 )
 
 // buffer is a body in memory. Its capacity is taken from the budget as it grows, so that a sender holds what it has
-// sent and not what it has announced.
+// sent and not what it has announced. A body that lies in its connection's read buffer, of which there is one a
+// connection anyway, is lent from there and takes nothing of the budget.
 type buffer struct {
 	b      []byte
 	budget *budget
+	lent   bool
 }
 
 // Buffers are pooled by capacity: each step is grown to from the one before, so a body is copied at most once for each.
@@ -59,7 +61,8 @@ func (f *buffer) grow(limit int) error {
 
 // release gives the memory back. The buffer is empty afterwards and may be used again.
 func (f *buffer) release() {
-	if cap(f.b) == 0 {
+	if cap(f.b) == 0 || f.lent {
+		f.b = nil
 		return
 	}
 	f.budget.give(int64(cap(f.b)))
@@ -103,6 +106,11 @@ func (a *API) receive(body *buffer, w http.ResponseWriter, r *http.Request, limi
 	}
 	if r.ContentLength == 0 {
 		return nil
+	}
+	if direct, ok := r.Body.(*directBody); ok {
+		if body.b, body.lent = direct.whole(); body.lent {
+			return nil
+		}
 	}
 	conn := http.NewResponseController(w)
 	start := time.Now()

@@ -33,7 +33,7 @@ type direct struct {
 	r, w   int                   // of buf: unread is [r, w)
 	failed error                 // of the last read
 
-	idle    atomic.Bool // waits for a request, none of whose bytes is here: a shutdown may cut it off
+	idle    atomic.Bool // waits for the rest of a head, or for its first byte: a shutdown may cut it off
 	readBy  time.Time   // the read deadline that the connection has
 	writeBy time.Time
 
@@ -52,7 +52,8 @@ var directBuffers = sync.Pool{New: func() any { return new([directBytes]byte) }}
 var errNotPlain = errors.New("not a plain request")
 
 // serveDirect serves a connection until it ends or is handed over. left was read from it already: at most directBytes.
-func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte) {
+// used says that it has had a request.
+func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, used bool) {
 	c := &direct{Conn: conn, s: s, raw: raw}
 	if len(left) > 0 {
 		c.buf = directBuffers.Get().(*[directBytes]byte)[:]
@@ -65,7 +66,7 @@ func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte) {
 		return
 	}
 	defer s.leave(c)
-	err := c.requests()
+	err := c.requests(used)
 	if err == errNotPlain {
 		left := bytes.Clone(c.buf[c.r:c.w])
 		c.release()
@@ -79,9 +80,9 @@ func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte) {
 }
 
 // requests answers requests until one is not plain (errNotPlain) or the connection is of no more use.
-func (c *direct) requests() error {
-	for first := true; ; first = false {
-		n, err := c.next(first)
+func (c *direct) requests(used bool) error {
+	for ; ; used = true {
+		n, err := c.next(used)
 		if err != nil {
 			return err
 		}
@@ -99,22 +100,29 @@ func (c *direct) requests() error {
 }
 
 // next waits until the head of a request is whole and returns its length.
-func (c *direct) next(first bool) (int, error) {
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-	}
+func (c *direct) next(used bool) (int, error) {
 	var headBy time.Time
+	blank := 0
+	if used {
+		blank = maxBlank
+	}
 	for {
+		for ; blank > 0 && c.r < c.w && (c.buf[c.r] == '\r' || c.buf[c.r] == '\n'); blank-- {
+			c.r++
+		}
+		if c.r == c.w {
+			c.r, c.w = 0, 0
+		}
 		have := c.buf[c.r:c.w]
 		if n := c.plain.length(have); n > 0 {
 			return n, nil
 		}
-		if !mayBePlain(have) || len(have) == directBytes {
+		if !mayBePlain(have) {
 			return 0, errNotPlain
 		}
 		now := time.Now()
 		switch {
-		case len(have) == 0 && !first:
+		case len(have) == 0 && used:
 			c.arm(now.Add(idleTimeout), idleTimeout/8)
 		case headBy.IsZero():
 			headBy = now.Add(headerTimeout)
@@ -124,17 +132,24 @@ func (c *direct) next(first bool) (int, error) {
 			c.w = copy(c.buf, have)
 			c.r = 0
 		}
-		c.idle.Store(len(have) == 0)
-		if c.s.directs.stopped.Load() && len(have) == 0 {
+		c.idle.Store(true)
+		if c.s.directs.stopped.Load() {
 			return 0, errStopping
 		}
 		err := c.fill()
 		c.idle.Store(false)
+		if err == io.EOF && len(have) > 0 {
+			return 0, errNotPlain // a head that breaks off is refused
+		}
 		if err != nil {
 			return 0, err
 		}
 	}
 }
+
+// maxBlank is how many bytes of empty lines are passed over before a request that is not a connection's first: some
+// clients end a body with one. It is net/http's bound.
+const maxBlank = 4
 
 // fill waits for bytes and reads what has arrived behind what is unread.
 func (c *direct) fill() error {
@@ -197,7 +212,7 @@ func (c *direct) answer(h http.Handler) (err error) {
 		}
 	}()
 	h.ServeHTTP(w, c.plain.request)
-	last := w.header.Get("Connection") == "close" || c.body.left > maxDiscard || c.s.directs.stopped.Load()
+	last := w.header.Get("Connection") == "close" || c.body.left >= maxDiscard || c.s.directs.stopped.Load()
 	if err := c.send(last); err != nil {
 		return err
 	}
@@ -213,8 +228,7 @@ func (c *direct) answer(h http.Handler) (err error) {
 	return nil
 }
 
-// maxDiscard is the most, in bytes, that is read of a body that nobody wants to keep its connection usable; net/http's
-// bound.
+// maxDiscard bounds, in bytes, what is read of a body that nobody wants to keep its connection usable; net/http's bound.
 const maxDiscard = 256 << 10
 
 // linger reads on for a while, so that a client which is still sending its body gets to read the reply before it meets a

@@ -40,6 +40,18 @@ func (b *directBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// whole returns the body if all of it arrived with the head, and counts it as read. It is valid until the reply is sent.
+func (b *directBody) whole() ([]byte, bool) {
+	c := b.c
+	if b.left > int64(c.w-c.r) {
+		return nil, false
+	}
+	body := c.buf[c.r : c.r+int(b.left) : c.r+int(b.left)]
+	c.r += int(b.left)
+	b.left = 0
+	return body, true
+}
+
 // Close implements io.Closer; answer sees to what is left.
 func (b *directBody) Close() error { return nil }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -55,10 +56,11 @@ func (s *Server) serveRest(w http.ResponseWriter, r *http.Request) {
 	}
 	out := &sizeWriter{ResponseWriter: w}
 	body := &eofBody{ReadCloser: r.Body, eof: r.Body == http.NoBody}
-	r.Body = body
-	s.api.handler.ServeHTTP(out, r)
+	inner := r.WithContext(r.Context()) // net/http looks at r.Body to decide what becomes of the connection
+	inner.Body = body
+	s.api.handler.ServeHTTP(out, inner)
 	h := w.Header()
-	if !body.eof || r.Method == "HEAD" || r.Close || !r.ProtoAtLeast(1, 1) || h.Get("Connection") != "" || h.Get("Content-Length") != strconv.Itoa(out.size) {
+	if !body.eof || r.Method == "HEAD" || !staysOpen(r) || h.Get("Connection") != "" || h.Get("Content-Length") != strconv.Itoa(out.size) {
 		return
 	}
 	ctl := http.NewResponseController(w)
@@ -77,7 +79,18 @@ func (s *Server) serveRest(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	go s.serveDirect(conn.Conn, conn.raw, left)
+	go s.serveDirect(conn.Conn, conn.raw, left, true)
+}
+
+// staysOpen says whether net/http cannot take a request for the last one of its connection. It finds "close" in more
+// places of a Connection header than there should be, so none of them is looked at that is not plain.
+func staysOpen(r *http.Request) bool {
+	return !r.Close && r.ProtoMajor == 1 && r.ProtoMinor >= 1 && keepsAlive(r.Header["Connection"])
+}
+
+// keepsAlive says whether the values of Connection ask for nothing.
+func keepsAlive(values []string) bool {
+	return len(values) == 0 || len(values) == 1 && strings.EqualFold(values[0], "keep-alive")
 }
 
 // sizeWriter counts the bytes of a reply's body.

@@ -22,11 +22,23 @@ type plainHead struct {
 // plainStart is how every plain request begins.
 const plainStart = "POST /tables/"
 
-// mayBePlain says whether a plain head can begin with b.
+// mayBePlain says whether a plain head can begin with b. A head that cannot is net/http's at once: it may end where no
+// plain one does, at a bare LF, or be refused before its end.
 func mayBePlain(b []byte) bool {
 	n := min(len(b), len(plainStart))
-	return string(b[:n]) == plainStart[:n]
+	if string(b[:n]) != plainStart[:n] || len(b) > maxPlainHead || !printable(b) {
+		return false
+	}
+	i := bytes.IndexByte(b, '\n')
+	return i < 0 || bytes.HasSuffix(b[:i], []byte(" HTTP/1.1\r"))
 }
+
+// maxPlainHead, in bytes, and maxPlainHeaders bound what an idle connection keeps of its last head, to about 20 KiB.
+// Producers' heads have a few hundred bytes.
+const (
+	maxPlainHead    = 4 << 10
+	maxPlainHeaders = 64
+)
 
 // maxLengthDigits bounds Content-Length far beyond any body's limit and far below an overflow.
 const maxLengthDigits = 10
@@ -72,9 +84,6 @@ func (p *plainHead) match(head []byte, s *Server) (http.Handler, error) {
 		p.request = nil
 		return nil, errNotPlain // its first event asks the catalog, and its sender may lose patience
 	}
-	if p.request.Context() != s.uncut {
-		p.request = p.request.WithContext(s.uncut)
-	}
 	if p.bulk {
 		return s.api.plainBulk, nil
 	}
@@ -84,6 +93,9 @@ func (p *plainHead) match(head []byte, s *Server) (http.Handler, error) {
 // parse reads a head that is new.
 func (p *plainHead) parse(head []byte) bool {
 	const header = "\r\ncontent-length: "
+	if len(head) > maxPlainHead {
+		return false
+	}
 	lower := bytes.ToLower(head)
 	at := bytes.Index(lower, []byte(header))
 	if at < 0 || bytes.Count(lower, []byte("\r\ncontent-length")) != 1 || !printable(head) {
@@ -105,14 +117,15 @@ func (p *plainHead) parse(head []byte) bool {
 	return true
 }
 
-// printable says whether all lines of a head are printable ASCII, ended by CR LF, and none goes on the one before.
+// printable says whether all lines of a head, or of its beginning, are printable ASCII, ended by CR LF, and none goes on
+// the one before.
 func printable(head []byte) bool {
 	for i, c := range head {
 		switch {
 		case c == ' ' && i > 0 && head[i-1] == '\n':
 			return false
 		case c == '\r':
-			if i+1 == len(head) || head[i+1] != '\n' {
+			if i+1 < len(head) && head[i+1] != '\n' {
 				return false
 			}
 		case c == '\n':
@@ -129,13 +142,16 @@ func printable(head []byte) bool {
 // isPlain says whether net/http's server would do no more for a request than read a body of ContentLength bytes, call
 // the handler of a route of events, and send its reply.
 func isPlain(r *http.Request) bool {
+	if len(r.Header) > maxPlainHeaders {
+		return false
+	}
 	for name, values := range r.Header {
 		if !only(name, "-_") { // its parser lets a space before the colon pass
 			return false
 		}
 		switch name {
 		case "Connection":
-			if len(values) != 1 || !strings.EqualFold(values[0], "keep-alive") {
+			if !keepsAlive(values) {
 				return false
 			}
 		case "Expect", "Http2-Settings", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":

@@ -32,9 +32,6 @@ type Server struct {
 	directs directs
 	date    dateText
 
-	uncut context.Context // of the requests that are served directly: ends when Shutdown has waited long enough
-	cut   context.CancelFunc
-
 	listening sync.Mutex // protects the next
 	listener  net.Listener
 }
@@ -51,7 +48,6 @@ func NewServer(a *API) *Server {
 	}}
 	s.http.Handler = http.HandlerFunc(s.serveRest)
 	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, handedKey{}, c) }
-	s.uncut, s.cut = context.WithCancel(context.Background())
 	s.directs.conns = map[*direct]struct{}{}
 	s.rest = &handed{conns: make(chan net.Conn), done: make(chan struct{})}
 	return s
@@ -62,6 +58,10 @@ func (s *Server) Serve(l net.Listener) error {
 	s.listening.Lock()
 	s.listener, s.rest.addr = l, l.Addr()
 	s.listening.Unlock()
+	if s.api.closing.Load() { // Shutdown came first and found no listener to close
+		_ = l.Close()
+		return nil
+	}
 	go func() { _ = s.http.Serve(s.rest) }() // ends when rest is closed, which Shutdown does
 	limited := &limitedListener{Listener: l, most: int64(s.api.cfg.MaxConns), metrics: s.api.Metrics}
 	for {
@@ -86,7 +86,7 @@ const acceptPause = 50 * time.Millisecond
 func (s *Server) serve(c *limitedConn) {
 	if t, ok := c.Conn.(syscall.Conn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
-			go s.serveDirect(c, raw, nil)
+			go s.serveDirect(c, raw, nil, false)
 			return
 		}
 	}
@@ -121,7 +121,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.listening.Unlock()
 	direct := s.directs.stop(ctx)
-	s.cut()
 	err := s.http.Shutdown(ctx)
 	_ = s.rest.Close()
 	if err != nil {

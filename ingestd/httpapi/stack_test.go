@@ -28,7 +28,7 @@ import (
 
 // stack is the interface on a real listener, over a real log and registry; only shipping is a stand-in.
 type stack struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	addr     string
 	api      *API
@@ -45,7 +45,7 @@ type options struct {
 	deps     func(*Deps)
 }
 
-func newStack(t *testing.T, o options) *stack {
+func newStack(t testing.TB, o options) *stack {
 	t.Helper()
 	logs := eventlog.Default()
 	logs.Schema = event.Schema

@@ -362,7 +362,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-func waitFor(t *testing.T, cond func() bool) {
+func waitFor(t testing.TB, cond func() bool) {
 	t.Helper()
 	for range 400 {
 		if cond() {

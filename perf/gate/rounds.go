@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
 
 // kind is what a pair compares.
@@ -33,7 +34,8 @@ type trial struct {
 	stages   []string
 	accepted map[string]float64 // slow-downs that the change owns up to, by stage; 0: none
 	measure  measure
-	expired  func() bool // no time for another round
+	elapsed  func() time.Duration
+	budget   time.Duration // once it has passed there are no further rounds; confirming has half as much again
 	log      io.Writer
 }
 
@@ -43,17 +45,17 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 	for _, s := range t.stages {
 		taken[s] = &figures{}
 	}
-	if err := t.rounds(ctx, t.stages, taken, firstRounds); err != nil {
+	if err := t.rounds(ctx, t.stages, taken, firstRounds, t.budget); err != nil {
 		return nil, err
 	}
-	for n := firstRounds; n < mostRounds && !t.expired(); n += moreRounds {
+	for n := firstRounds; n < mostRounds && t.elapsed() < t.budget; n += moreRounds {
 		var unclear []string
 		for _, s := range t.stages {
 			if len(taken[s].twins) == n && taken[s].sees() > enough {
 				unclear = append(unclear, s)
 			}
 		}
-		if err := t.rounds(ctx, unclear, taken, moreRounds); err != nil {
+		if err := t.rounds(ctx, unclear, taken, moreRounds, t.budget); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +67,7 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 		}
 		fmt.Fprintf(t.log, "gate: %s looks %s; measuring it again from nothing\n", s, percent(verdicts[i].Ratio-1))
 		again := map[string]*figures{s: {}}
-		if err := t.rounds(ctx, []string{s}, again, confirmRounds); err != nil {
+		if err := t.rounds(ctx, []string{s}, again, confirmRounds, t.elapsed()+t.budget/2); err != nil {
 			return nil, err
 		}
 		verdicts[i] = t.verdict(s, again[s])
@@ -74,10 +76,14 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 	return verdicts, nil
 }
 
-// rounds adds n rounds of the stages to what was taken.
-func (t *trial) rounds(ctx context.Context, stages []string, taken map[string]*figures, n int) error {
+// rounds adds n rounds of the stages to what was taken; fewer when the time has come, but never so few that nothing could be
+// told. That a clock ends them, not what they found, keeps the test right.
+func (t *trial) rounds(ctx context.Context, stages []string, taken map[string]*figures, n int, until time.Duration) error {
 	for range n {
 		for _, s := range stages {
+			if len(taken[s].twins) >= leastRounds && t.elapsed() >= until {
+				continue
+			}
 			same, err := t.measure(ctx, s, twins)
 			if err != nil {
 				return err

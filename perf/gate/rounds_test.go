@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 // machine is noise as a busy machine makes it: a spread of its own, layouts that differ, and bursts of other work that
@@ -37,7 +38,7 @@ func TestErrorRates(t *testing.T) {
 		m.rng, m.slower = rand.New(rand.NewPCG(1, 2)), slower
 		failed := 0
 		for range trials {
-			tr := &trial{stages: []string{"hot", "other"}, measure: m.pair, expired: func() bool { return false }, log: io.Discard}
+			tr := &trial{stages: []string{"hot", "other"}, measure: m.pair, elapsed: still, budget: time.Hour, log: io.Discard}
 			verdicts, err := tr.run(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -77,7 +78,7 @@ func TestAcceptedSlowDown(t *testing.T) {
 		m := machine{spread: 0.02, slower: slower, rng: rand.New(rand.NewPCG(3, 4))}
 		tr := &trial{
 			stages: []string{"hot"}, accepted: map[string]float64{"hot": accepted}, measure: m.pair,
-			expired: func() bool { return false }, log: io.Discard,
+			elapsed: still, budget: time.Hour, log: io.Discard,
 		}
 		v, err := tr.run(t.Context())
 		if err != nil || v[0].Slower != want {
@@ -90,19 +91,33 @@ func TestAcceptedSlowDown(t *testing.T) {
 	f(0.6, 0.3, true)
 }
 
-// How many rounds are run depends on the noise of the base's own pairs, and ends with the time.
+// still is a clock that stands: there is time for every round.
+func still() time.Duration { return 0 }
+
+// How many rounds are run depends on the noise of the base's own pairs, and on the time.
 func TestRounds(t *testing.T) {
-	f := func(spread float64, rounds int, want int) {
+	f := func(spread, slower float64, budget time.Duration, want int) {
 		t.Helper()
-		m := machine{spread: spread, rng: rand.New(rand.NewPCG(5, 6))}
-		tr := &trial{stages: []string{"hot"}, measure: m.pair, log: io.Discard, expired: func() bool { rounds--; return rounds < 0 }}
+		m := machine{spread: spread, slower: slower, rng: rand.New(rand.NewPCG(5, 6))}
+		var now time.Duration // a pair takes one
+		tr := &trial{
+			stages: []string{"hot"}, log: io.Discard, budget: budget, elapsed: func() time.Duration { return now },
+			measure: func(ctx context.Context, stage string, k kind) (float64, error) {
+				now++
+				return m.pair(ctx, stage, k)
+			},
+		}
 		v, err := tr.run(t.Context())
-		if err != nil || v[0].Pairs != want {
-			t.Errorf("noise of %v: %+v, %v; want %d pairs", spread, v, err, want)
+		if err != nil || v[0].Pairs != want || v[0].Slower != (slower > 0) {
+			t.Errorf("noise of %v, time for %d pairs: %+v, %v; want %d pairs", spread, budget, v, err, want)
 		}
 	}
-	f(0.01, 100, firstRounds)
-	f(0.5, 100, mostRounds)
-	f(0.5, 1, firstRounds+moreRounds)
-	f(0.5, 0, firstRounds)
+	f(0.01, 0, 1000, firstRounds)
+	f(0.5, 0, 1000, mostRounds)
+	f(0.5, 0, 2*firstRounds+1, firstRounds+1) // the last one was under way
+	f(0.5, 0, 20, 10)
+	f(0.5, 0, 0, leastRounds)
+	f(0.01, 0.2, 1000, confirmRounds)
+	f(0.01, 0.2, 40, 10) // half of the time again
+	f(0.01, 0.2, 0, leastRounds)
 }

@@ -148,6 +148,19 @@ fuzz: setup ## each fuzzer for FUZZTIME (60s)
 bench: setup ## the benchmarks of all packages
 	@$(GO) test -run '^$$' -bench '$(if $(RUN),$(RUN),.)' -benchmem -timeout 60m $(ALL)
 
+##@ Measure
+
+# ARGS adds flags: ARGS='-runs 5' for medians, ARGS='-- -cut-interval 2s' for ingestd's. Nothing else should run meanwhile.
+PERF := perf-results
+
+.PHONY: perf
+perf: build ## print each goal of speed beside what this machine measures (6 minutes), with a report in perf-results
+	@$(GO) run ./perf goals -ingestd bin/ingestd -o $(PERF) $(ARGS)
+
+.PHONY: profile
+profile: build ## CPU, allocation, lock and wait profiles under load, as flame graphs in perf-results/profiles
+	@$(GO) run ./perf profile -ingestd bin/ingestd -o $(PERF)/profiles $(ARGS)
+
 ##@ Check
 
 .PHONY: check

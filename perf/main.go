@@ -3,6 +3,8 @@
 //	perf load [flags] [-- flags of ingestd]   sends unique events, and writes what became of them as JSON
 //	perf scenarios                            lists the measurements that have names
 //	perf report results… > report.html        draws results as one page
+//	perf profile [flags]                      profiles an ingestd under load, and draws flame graphs
+//	perf goals [flags]                        measures what Firn aims at, and prints each goal beside it
 //	perf gate [flags]                         fails if a hot stage is slower than in the base commit
 //
 // It talks to loopback addresses only.
@@ -28,6 +30,8 @@ var commands = []struct {
 	{"gate", func(args []string, out io.Writer) error { return gate.Main(context.Background(), args, out) }},
 	{"scenarios", listScenarios},
 	{"report", runReport},
+	{"profile", runProfile},
+	{"goals", runGoals},
 }
 
 func main() {

@@ -119,16 +119,20 @@ func (n *node) rest() {
 func drain(t testing.TB, nodes []*node) {
 	t.Helper()
 	var draining []*e2e.Daemon
+	atMost := drainTime
 	for _, n := range nodes {
+		atMost += time.Duration(n.runs) * time.Second // each run left a log, whose requests are made and sent again
 		o := n.options()
 		o.Flags = append(slices.Clone(o.Flags), "-drain")
 		draining = append(draining, e2e.Launch(t, o))
 	}
+	began := time.Now()
 	for i, d := range draining {
-		if err := d.Wait(drainTime); err != nil {
+		if err := d.Wait(atMost); err != nil {
 			t.Fatalf("drain %s: %v\n%s", nodes[i].name, err, d.Log(4000))
 		}
 	}
+	t.Logf("drained in %v", time.Since(began).Round(time.Second))
 }
 
 // backlog is how many events of the tables the node has acked that are not known to be committed.

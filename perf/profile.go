@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/google/pprof/profile"
-
 	"firn/perf/flame"
 	"firn/perf/load"
 	"firn/perf/payload"
@@ -105,7 +103,7 @@ func takeAll(ctx context.Context, admin, dir string, length time.Duration) (shar
 	for round := range 2 {
 		type taken struct {
 			kind int
-			p    *profile.Profile
+			p    *flame.Profile
 			err  error
 		}
 		results := make(chan taken, len(kinds))
@@ -141,7 +139,7 @@ func takeAll(ctx context.Context, admin, dir string, length time.Duration) (shar
 }
 
 // take fetches a profile, and leaves it in a file.
-func take(ctx context.Context, url, path string) (*profile.Profile, error) {
+func take(ctx context.Context, url, path string) (*flame.Profile, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("take profile: %w", err)
@@ -161,9 +159,5 @@ func take(ctx context.Context, url, path string) (*profile.Profile, error) {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		return nil, fmt.Errorf("keep profile: %w", err)
 	}
-	p, err := profile.ParseData(text)
-	if err != nil {
-		return nil, fmt.Errorf("read profile %s: %w", path, err)
-	}
-	return p, nil
+	return flame.Parse(text)
 }

@@ -14,6 +14,18 @@ import (
 	"github.com/google/pprof/profile"
 )
 
+// Profile is a profile as Go's runtime takes it.
+type Profile = profile.Profile
+
+// Parse reads a profile from what /debug/pprof serves.
+func Parse(text []byte) (*Profile, error) {
+	p, err := profile.ParseData(text)
+	if err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	return p, nil
+}
+
 // Graph is what to draw.
 type Graph struct {
 	Title string

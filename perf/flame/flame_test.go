@@ -86,9 +86,12 @@ func TestRealProfile(t *testing.T) {
 	if err := pprof.Lookup("allocs").WriteTo(&b, 0); err != nil {
 		t.Fatal(err)
 	}
-	p, err := profile.Parse(&b)
+	p, err := Parse(b.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
 	draw(t, p, "alloc_space")
+	if _, err := Parse([]byte("no profile")); err == nil {
+		t.Error("text was read as a profile")
+	}
 }

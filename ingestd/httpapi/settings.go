@@ -17,6 +17,7 @@ var settings = []setting{
 	{"payload", wantText, into(func(s *registry.Settings) *string { return &s.Payload })},
 	{"partition_by", `an array such as ["hour"] or ["day","partition"]`, into(func(s *registry.Settings) *[]string { return &s.PartitionBy })},
 	{"cut_interval", wantDuration, into(func(s *registry.Settings) *registry.Duration { return &s.CutInterval })},
+	{"max_lag", wantDuration, into(func(s *registry.Settings) *registry.Duration { return &s.MaxLag })},
 	{"hot_retention", wantDuration, into(func(s *registry.Settings) *registry.Duration { return &s.HotRetention })},
 	{"table_retention", wantDuration, into(func(s *registry.Settings) *registry.Duration { return &s.TableRetention })},
 	{"target_file_bytes", "a whole number", into(func(s *registry.Settings) *int64 { return &s.TargetFileBytes })},

@@ -73,7 +73,7 @@ func readRecords(meta Meta, cfg Config) (map[string]*Table, error) {
 }
 
 func decodeRecord(name string, value []byte) (*Table, error) {
-	var rec record
+	rec := record{Settings: Settings{MaxLag: defaultMaxLag}} // records of version 1.0.0 have none
 	if err := json.Unmarshal(value, &rec); err != nil {
 		return nil, fmt.Errorf("decode record of table %s: %w", name, err)
 	}

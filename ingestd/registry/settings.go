@@ -21,6 +21,7 @@ type Settings struct {
 	Payload         string   `json:"payload"`           // "text" or "binary"; fixed when the table is made
 	PartitionBy     []string `json:"partition_by"`      // one of none, hour, day and month (of event time), and partition; fixed when the table is made
 	CutInterval     Duration `json:"cut_interval"`      // age at which a segment is cut
+	MaxLag          Duration `json:"max_lag"`           // the same for a table that gets little, beside many others that do
 	HotRetention    Duration `json:"hot_retention"`     // how long committed events stay readable in the log
 	TableRetention  Duration `json:"table_retention"`   // age at which events leave the table; 0s: never. Put takes no other yet: nothing acts on it
 	TargetFileBytes int64    `json:"target_file_bytes"` // size that compaction is to aim at; nothing acts on it yet
@@ -34,6 +35,7 @@ func DefaultSettings() Settings {
 		Payload:         PayloadText,
 		PartitionBy:     []string{iceberg.PartitionHour},
 		CutInterval:     Duration(10 * time.Second),
+		MaxLag:          defaultMaxLag,
 		HotRetention:    Duration(0),
 		TableRetention:  Duration(0),
 		TargetFileBytes: 128 << 20,
@@ -46,6 +48,7 @@ func DefaultSettings() Settings {
 const (
 	minCutInterval = 100 * time.Millisecond // faster, and an idle store is asked for nothing but tiny files
 	maxCutInterval = 24 * time.Hour
+	defaultMaxLag  = Duration(time.Minute)
 	maxHot         = 30 * Day  // the log is one disk, not an archive
 	minRetention   = time.Hour // retention removes whole files by event time
 	minTargetBytes = 1 << 20
@@ -58,6 +61,7 @@ func Ranges() map[string]string {
 	between := func(lo, hi time.Duration) string { return fmt.Sprintf("%s to %s", Duration(lo), Duration(hi)) }
 	return map[string]string{
 		"cut_interval":      between(minCutInterval, maxCutInterval),
+		"max_lag":           between(minCutInterval, maxCutInterval),
 		"hot_retention":     between(0, maxHot),
 		"target_file_bytes": fmt.Sprintf("%d to %d", minTargetBytes, maxTargetBytes),
 		"time_window_back":  between(0, maxWindow),
@@ -85,6 +89,7 @@ func (s *Settings) Validate() error {
 		}
 	}
 	within("cut_interval", s.CutInterval, minCutInterval, maxCutInterval)
+	within("max_lag", s.MaxLag, minCutInterval, maxCutInterval)
 	within("hot_retention", s.HotRetention, 0, maxHot)
 	if s.TableRetention != 0 {
 		within("table_retention", s.TableRetention, minRetention, maxWindow)

@@ -103,7 +103,7 @@ func TestSettingsAsJSON(t *testing.T) {
 		t.Error(err)
 	}
 	out, err := json.Marshal(DefaultSettings())
-	want := `{"payload":"text","partition_by":["hour"],"cut_interval":"10s","hot_retention":"0s","table_retention":"0s","target_file_bytes":134217728,"time_window_back":"400d","time_window_ahead":"1d"}`
+	want := `{"payload":"text","partition_by":["hour"],"cut_interval":"10s","max_lag":"1m","hot_retention":"0s","table_retention":"0s","target_file_bytes":134217728,"time_window_back":"400d","time_window_ahead":"1d"}`
 	if err != nil || string(out) != want {
 		t.Errorf("%s %v", out, err)
 	}
@@ -120,6 +120,7 @@ func TestSettingsBounds(t *testing.T) {
 	}
 	f("cut_interval", func(s *Settings) { s.CutInterval = Duration(time.Millisecond) })
 	f("cut_interval", func(s *Settings) { s.CutInterval = Duration(48 * time.Hour) })
+	f("max_lag", func(s *Settings) { s.MaxLag = 0 })
 	f("hot_retention", func(s *Settings) { s.HotRetention = -1 })
 	f("table_retention", func(s *Settings) { s.TableRetention = Duration(time.Minute) })
 	f("time_window_back", func(s *Settings) { s.TimeWindowBack = Duration(time.Duration(1<<63 - 1)) })

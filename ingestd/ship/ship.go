@@ -74,6 +74,7 @@ type Shipper struct {
 	trimming bool
 	reach    reach
 	pace     pace
+	slots    slots
 	rng      *rand.Rand
 	turns    sync.WaitGroup
 }

@@ -16,6 +16,7 @@ func TestManyTablesOnASlowStore(t *testing.T) {
 		bubble(t, func(w *world) {
 			cfg.Seed, cfg.Logger = 1, quiet
 			w.cfg = cfg
+			w.reg.Defaults.MaxLag = w.reg.Defaults.CutInterval // no table waits for a slot of its own accord
 			w.store.SetFault(func(c objstore.Call) objstore.Fault {
 				if c.Op == objstore.OpPut {
 					return objstore.Fault{Latency: 40 * time.Millisecond}

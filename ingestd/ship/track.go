@@ -27,7 +27,8 @@ type track struct {
 	waiting bool      // for a stager
 	woken   bool      // from waiting, and has not had its turn since
 	target  eventlog.Seq
-	stop    *Stop // nil: not stopped
+	slot    time.Time // to cut a trickle at; zero: none was taken
+	stop    *Stop     // nil: not stopped
 	recheck time.Time
 	fails   int       // errors in a row
 	failing time.Time // when the first of them came
@@ -156,7 +157,12 @@ func (s *Shipper) cutDue(t *track, now time.Time) time.Time {
 	case t.stalled > 0 && len(t.segs) > 0:
 		return never
 	default:
-		return earlier(info.OldestPending, t.pendingSince).Add(s.cutInterval(t.table.Name))
+		oldest, settings := earlier(info.OldestPending, t.pendingSince), s.settings(t.table.Name)
+		due := oldest.Add(time.Duration(settings.CutInterval))
+		if now.Before(due) || info.PendingBytes >= trickleBytes {
+			return due
+		}
+		return s.trickleDue(t, now, due, oldest.Add(time.Duration(settings.MaxLag)))
 	}
 }
 
@@ -168,11 +174,11 @@ func (t *track) noteLocked(info eventlog.TrackInfo, now time.Time) {
 	t.info = info
 }
 
-func (s *Shipper) cutInterval(table string) time.Duration {
+func (s *Shipper) settings(table string) registry.Settings {
 	if t, ok := s.Registry.Get(table); ok {
-		return time.Duration(t.Settings.CutInterval)
+		return t.Settings
 	}
-	return time.Duration(s.Registry.Defaults().CutInterval)
+	return s.Registry.Defaults()
 }
 
 func earlier(a, b time.Time) time.Time {

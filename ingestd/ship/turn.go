@@ -263,6 +263,7 @@ func (s *Shipper) cut(ctx context.Context, t *track, most int64) error {
 	if err != nil {
 		return err
 	}
+	s.dropSlot(t)
 	s.count.cuts.Add(1)
 	t.segs = append(t.segs, segment{Cut: c})
 	t.info.Cut = last

@@ -82,9 +82,11 @@ func TestAppend(t *testing.T) {
 		t.Fatal(err)
 	}
 	src, _ := New(schema)
+	joined, _ := New(schema)
 	for seed := uint64(1); seed <= 40; seed++ {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b.Reset()
+		joined.Reset()
 		var want []row
 		for step := range 5 {
 			src.Reset()
@@ -120,8 +122,17 @@ func TestAppend(t *testing.T) {
 			}
 			lo := r.IntN(src.Len + 1)
 			hi := lo + r.IntN(src.Len-lo+1)
+			for c := range joined.Cols {
+				if err := joined.Cols[c].Concat(b.Len, &src.Cols[c], lo, hi); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
 			if err := b.Append(src, lo, hi); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
+			}
+			joined.Len = b.Len
+			if err := joined.Validate(); err != nil && joined.Len > 0 {
+				t.Fatalf("seed %d, step %d: concatenated: %v", seed, step, err)
 			}
 			want = append(want, from[lo:hi]...)
 		}
@@ -135,6 +146,9 @@ func TestAppend(t *testing.T) {
 		for i := range want {
 			if got := rowOf(b, i); !same(got, want[i]) {
 				t.Fatalf("seed %d: row %d is %v, want %v", seed, i, got, want[i])
+			}
+			if got := rowOf(joined, i); !same(got, want[i]) {
+				t.Fatalf("seed %d: concatenated row %d is %v, want %v", seed, i, got, want[i])
 			}
 			for c := range nulls {
 				if want[i][c] == nil {
@@ -182,6 +196,59 @@ func TestValidateRefuses(t *testing.T) {
 	f("bytes behind the last end", func(b *Batch) { b.Cols[2].Data = append(b.Cols[2].Data, 0) })
 	f("null in a required column", func(b *Batch) { b.Cols[0].Valid = []uint64{^uint64(0) - 1, ^uint64(0)} })
 	f("short validity", func(b *Batch) { b.Cols[1].Valid = b.Cols[1].Valid[:1] })
+}
+
+// Concatenated Const vectors stay Const while their values are equal.
+func TestConcatStaysConst(t *testing.T) {
+	set := [](func(*Vector)){
+		func(v *Vector) { v.Kind = Int32; v.SetInt32(4) },
+		func(v *Vector) { v.Kind = Int32; v.SetInt32(5) },
+		func(v *Vector) { v.Kind = Int32; v.SetNull() },
+		func(v *Vector) { v.Kind = Int64; v.SetInt64(4) },
+		func(v *Vector) { v.Kind = Int64; v.SetInt64(5) },
+		func(v *Vector) { v.Kind = Bytes; _ = v.SetBytes([]byte("four")) },
+		func(v *Vector) { v.Kind = Bytes; _ = v.SetBytes([]byte("five")) },
+		func(v *Vector) { v.Kind = Bytes; v.SetNull() },
+		func(v *Vector) { v.Kind = Bytes; _ = v.SetBytes(nil) },
+	}
+	for i, first := range set {
+		for j, second := range set {
+			var a, b, v Vector
+			first(&a)
+			second(&b)
+			if v.Kind = a.Kind; a.Kind != b.Kind {
+				if err := v.Concat(0, &b, 0, 1); err == nil {
+					t.Errorf("kind %d was added to kind %d", b.Kind, v.Kind)
+				}
+				continue
+			}
+			for _, step := range []struct {
+				src    *Vector
+				rows   int
+				lo, hi int
+			}{{&a, 0, 3, 3}, {&a, 0, 2, 5}, {&b, 3, 7, 7}, {&a, 3, 0, 70}, {&b, 73, 0, 80}, {&a, 153, 4, 6}} {
+				if err := v.Concat(step.rows, step.src, step.lo, step.hi); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if v.Const != (i == j) {
+				t.Errorf("values %d and %d: const %t", i, j, v.Const)
+			}
+			for row := range 155 {
+				want := &a
+				if row >= 73 && row < 153 {
+					want = &b
+				}
+				got := Vector{Kind: v.Kind}
+				if err := got.Append(&v, row, row+1); err != nil {
+					t.Fatal(err)
+				}
+				if !got.equals(want) {
+					t.Fatalf("values %d and %d: row %d is another", i, j, row)
+				}
+			}
+		}
+	}
 }
 
 func TestNewRefusesForeignTypes(t *testing.T) {

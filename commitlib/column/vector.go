@@ -163,6 +163,14 @@ func (v *Vector) Append(src *Vector, lo, hi int) error {
 	if v.Kind != src.Kind || v.Const {
 		return fmt.Errorf("append kind %d to kind %d (const %t): append to a plain vector of the same kind", src.Kind, v.Kind, v.Const)
 	}
+	if src.Const && lo < hi && v.Valid == nil && !src.Null(0) {
+		if len(src.Data)*(hi-lo) > MaxDataBytes-len(v.Data) {
+			return ErrTooLarge
+		}
+		v.appendOne(src)
+		v.repeat(hi - lo - 1)
+		return nil
+	}
 	if src.Const || len(src.Valid) != 0 || v.Valid != nil {
 		return v.appendSlow(src, lo, hi)
 	}
@@ -186,7 +194,20 @@ func (v *Vector) Append(src *Vector, lo, hi int) error {
 	return nil
 }
 
-// appendSlow adds row by row: for nulls and Const sources.
+// appendOne adds the value of a Const src, which is none of null; v has no nulls, and room was checked.
+func (v *Vector) appendOne(src *Vector) {
+	switch v.Kind {
+	case Int32:
+		v.Int32s = append(v.Int32s, src.Int32s[0])
+	case Int64:
+		v.Int64s = append(v.Int64s, src.Int64s[0])
+	case Bytes:
+		v.Data = append(v.Data, src.Data...)
+		v.Ends = append(v.Ends, uint32(len(v.Data)))
+	}
+}
+
+// appendSlow adds row by row: for nulls.
 func (v *Vector) appendSlow(src *Vector, lo, hi int) error {
 	if v.Kind == Bytes {
 		var total int

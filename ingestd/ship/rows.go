@@ -20,6 +20,7 @@ type rows struct {
 	batch  *column.Batch
 	first  eventlog.Seq
 	next   eventlog.Seq
+	one    column.Vector // a value for a whole run of events
 }
 
 // begin starts a segment.
@@ -52,32 +53,31 @@ func (r *rows) add(in eventlog.Rows) error {
 	n := in.Batch.Len
 	for i, f := range r.schema.Fields {
 		v := &r.batch.Cols[i]
+		src := &r.one
 		switch f.ID {
 		case iceberg.FieldLog:
+			continue
 		case iceberg.FieldSequence:
-			v.Int64s = slices.Grow(v.Int64s, n)
-			for k := range n {
-				v.AppendInt64(int64(in.First) + int64(k))
+			from := len(v.Int64s)
+			v.Int64s = slices.Grow(v.Int64s, n)[:from+n]
+			for k := range v.Int64s[from:] {
+				v.Int64s[from+k] = int64(in.First) + int64(k)
 			}
+			continue
 		case iceberg.FieldIngestTime:
-			v.Int64s = slices.Grow(v.Int64s, n)
-			for range n {
-				v.AppendInt64(in.Ingest)
-			}
+			r.one.Kind = column.Int64
+			r.one.SetInt64(in.Ingest)
 		default:
-			src := in.Batch.Col(f.ID)
-			if src == nil {
+			if src = in.Batch.Col(f.ID); src == nil {
 				if f.Required {
 					return fmt.Errorf("log stores no column %d (%s), which the table requires", f.ID, f.Name)
 				}
-				for range n {
-					v.AppendNull()
-				}
-				continue
+				src, r.one.Kind = &r.one, v.Kind
+				r.one.SetNull()
 			}
-			if err := v.Append(src, 0, n); err != nil {
-				return fmt.Errorf("append column %s: %w", f.Name, err)
-			}
+		}
+		if err := v.Concat(r.batch.Len, src, 0, n); err != nil {
+			return fmt.Errorf("append column %s: %w", f.Name, err)
 		}
 	}
 	r.batch.Len += n

@@ -186,8 +186,23 @@ func Print(w io.Writer, results map[string][]*load.Result) (missed int, err erro
 		}
 		line("%-7s %14s %14s  %s\n", verdict, sign+g.Write(g.Bound), g.Write(v), g.What)
 	}
+	if busy := busiest(results); busy > load.Quiet {
+		line("The machine was not quiet: in one step other processes took %.1f cores. Rates and latencies are theirs too; CPU an event is less so.\n", busy)
+	}
 	for _, s := range Elsewhere {
 		line("not here: %s\n", s)
 	}
 	return missed, err
+}
+
+// busiest is the most that other processes took of the machine during any step.
+func busiest(results map[string][]*load.Result) (cores float64) {
+	for _, all := range results {
+		for _, r := range all {
+			for i := range r.Steps {
+				cores = max(cores, r.Steps[i].OtherCores)
+			}
+		}
+	}
+	return cores
 }

@@ -94,6 +94,24 @@ func TestMedianCounts(t *testing.T) {
 	}
 }
 
+// Figures of a busy machine are said to be that.
+func TestBusyMachineIsTold(t *testing.T) {
+	r := made()
+	tell := func() bool {
+		var b strings.Builder
+		if _, err := Print(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(b.String(), "not quiet")
+	}
+	if tell() {
+		t.Error("a quiet machine is called busy")
+	}
+	if r["idle"][0].Steps[0].OtherCores = 1; !tell() {
+		t.Error("a busy machine is not told of")
+	}
+}
+
 // Each goal is of a scenario that there is.
 func TestScenariosExist(t *testing.T) {
 	for _, name := range scenarios() {

@@ -76,6 +76,7 @@ type Step struct {
 	PerServerCore   float64 `json:"payload_bytes_per_server_cpu_second"` // into the table, the drain's CPU included
 	GeneratorCores  float64 `json:"generator_cores"`
 	GeneratorMicros float64 `json:"generator_cpu_us_per_event"`
+	OtherCores      float64 `json:"other_cores"` // what else ran on the machine, the kernel's own threads included
 	PeakMemory      int64   `json:"server_peak_resident_bytes"`
 
 	Series []Sample `json:"series"`
@@ -129,6 +130,9 @@ type Sample struct {
 	P50Ms       float64 `json:"p50_ms"`         // of the acks since the sample before
 	P99Ms       float64 `json:"p99_ms"`
 }
+
+// Quiet is how many cores other processes may take, on average, before a step's figures are those of a busy machine.
+const Quiet = 0.15
 
 // The phases of a step.
 const (

@@ -30,7 +30,8 @@ type step struct {
 // mark is how everything stood at one moment.
 type mark struct {
 	at     time.Time
-	own    time.Duration
+	own    time.Duration // CPU of this process
+	all    time.Duration // CPU of the machine
 	server counters
 	events []int64
 	reqs   []int64
@@ -171,7 +172,7 @@ func (s *step) ours(table string) bool {
 
 func (s *step) mark() (mark, error) {
 	server, err := scrape(s.target.Addr, s.ours)
-	m := mark{at: time.Now(), own: ownCPU(), server: server}
+	m := mark{at: time.Now(), own: ownCPU(), all: machineCPU(), server: server}
 	for _, y := range s.tallies {
 		m.events, m.reqs, m.bytes = append(m.events, y.events.Load()), append(m.reqs, y.requests.Load()), append(m.bytes, y.bytes.Load())
 		m.lat, m.svc = append(m.lat, y.latency.Snapshot()), append(m.svc, y.service.Snapshot())

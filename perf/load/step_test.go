@@ -130,6 +130,28 @@ func TestLostConnections(t *testing.T) {
 	}
 }
 
+// What runs beside a measurement is seen.
+func TestOtherProcessesAreSeen(t *testing.T) {
+	before := machineCPU()
+	if before <= 0 {
+		t.Skip("this system has no /proc/stat")
+	}
+	for began := ownCPU(); ownCPU()-began < 200*time.Millisecond; {
+		busy() // any process's work counts, this one's too
+	}
+	if took := machineCPU() - before; took < 100*time.Millisecond {
+		t.Errorf("the machine was busy for %v while this test alone was for 200 ms", took)
+	}
+}
+
+var sink int
+
+func busy() {
+	for i := range 1 << 16 {
+		sink += i
+	}
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(100*time.Millisecond, cancel)

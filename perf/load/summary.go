@@ -54,6 +54,7 @@ func (s *step) result(from, to, end mark) *Step {
 	own := to.own - from.own
 	r.GeneratorCores = own.Seconds() / r.Seconds
 	r.GeneratorMicros = 1e6 * ratio(own.Seconds(), float64(r.AckedEvents))
+	r.OtherCores = max(0, (to.all-from.all).Seconds()/r.Seconds-r.ServerCores-r.GeneratorCores)
 	r.PeakMemory = peakMemory(s.target.PID)
 	if r.PeakMemory == 0 {
 		for _, x := range s.series {

@@ -174,6 +174,9 @@ func rowOf(r run) row {
 	if r.Undrained > 0 {
 		x.Trouble += fmt.Sprintf("%d events were not committed in time.", r.Undrained)
 	}
+	if r.OtherCores > load.Quiet {
+		x.Trouble += fmt.Sprintf("Other processes took %s cores meanwhile. ", number(r.OtherCores))
+	}
 	x.Load = strings.Join(loads, "; ")
 	if r.LogCompression > 0 {
 		x.Compression = number(r.LogCompression) + "×"

@@ -72,3 +72,28 @@ func runGoals(args []string, out io.Writer) error {
 	_, err = fmt.Fprintf(out, "%d of %d goals missed; results and figures: %s\n", missed, len(goals.All), page)
 	return err
 }
+
+// runLimits is perf limits.
+func runLimits(args []string, out io.Writer) error {
+	fs := flag.NewFlagSet("perf limits", flag.ContinueOnError)
+	dir := fs.String("dir", "", "`directory` whose disk is measured (default: the system's for temporary files)")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	all, err := load.Limits(ctx, *dir)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		text := fmt.Sprintf("%-7s p50 %8.3f ms  %7.1f MB/s", l.Stage, l.P50.Seconds()*1000, l.Bytes/1e6)
+		if l.Events > 0 {
+			text += fmt.Sprintf("  %9.0f events/s at %.2f µs of CPU each, both sides", l.Events, l.Micros)
+		}
+		if _, err := fmt.Fprintf(out, "%s  %s\n", text, l.What); err != nil {
+			return err
+		}
+	}
+	return nil
+}

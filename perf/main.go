@@ -5,7 +5,9 @@
 //	perf report results… > report.html        draws results as one page
 //	perf profile [flags]                      profiles an ingestd under load, and draws flame graphs
 //	perf goals [flags]                        measures what Firn aims at, and prints each goal beside it
+//	perf limits [-dir DIR]                    measures what sockets and the disk allow, without any server
 //	perf gate [flags]                         fails if a hot stage is slower than in the base commit
+//	perf compare [flags]                      measures Firn beside others who do the same work
 //
 // It talks to loopback addresses only.
 package main
@@ -18,6 +20,7 @@ import (
 	"io"
 	"os"
 
+	"firn/perf/compare"
 	"firn/perf/gate"
 )
 
@@ -28,10 +31,12 @@ var commands = []struct {
 }{
 	{"load", runLoad},
 	{"gate", func(args []string, out io.Writer) error { return gate.Main(context.Background(), args, out) }},
+	{"compare", compare.Main},
 	{"scenarios", listScenarios},
 	{"report", runReport},
 	{"profile", runProfile},
 	{"goals", runGoals},
+	{"limits", runLimits},
 }
 
 func main() {

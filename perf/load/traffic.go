@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -26,6 +27,8 @@ type Traffic struct {
 	Partitions  int            `json:"partitions,omitempty"`
 	Times       string         `json:"event_times,omitempty"` // see clock
 	Ack         string         `json:"ack,omitempty"`         // log, staged or committed; empty: log
+
+	host string // in the requests' heads; empty: the server's address
 }
 
 // Loop is how requests follow one another: open at a constant rate, or closed, each after the answer to the last.
@@ -65,7 +68,7 @@ func (t *Traffic) spec(host string, i int, seed uint64, times payload.Clock) pay
 		query = "?ack=" + t.Ack
 	}
 	return payload.Spec{
-		Host: host, Table: t.Table, Tables: t.Tables, Format: t.Format, Mix: t.Mix, Size: t.Size, Events: t.Events, Query: query,
+		Host: cmp.Or(t.host, host), Table: t.Table, Tables: t.Tables, Format: t.Format, Mix: t.Mix, Size: t.Size, Events: t.Events, Query: query,
 		Partitions: t.Partitions, Times: times, First: uint64(i), Step: uint64(t.Connections), Seed: seed,
 	}
 }

@@ -59,7 +59,9 @@ type Step struct {
 	Undrained          int64   `json:"undrained_events,omitempty"` // acked and not committed when the wait ended
 	Commits            int64   `json:"commits"`
 	CommitMs           float64 `json:"commit_mean_ms"`
-	Queryable          int64   `json:"queryable_events,omitempty"` // in the newest snapshot at the end, by the table's own metadata
+	Queryable          int64   `json:"queryable_events,omitempty"`             // in the newest snapshot at the end, by the table's own metadata
+	BehindP50          float64 `json:"queryable_behind_p50_seconds,omitempty"` // see behind
+	BehindMax          float64 `json:"queryable_behind_max_seconds,omitempty"`
 
 	// What the events became. Both compare with the payloads alone, so that what a log or a table adds counts against it.
 	LogCompression     float64 `json:"log_compression,omitempty"`

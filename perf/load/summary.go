@@ -2,6 +2,7 @@ package load
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,9 @@ func (s *step) result(from, to, end mark) *Step {
 	own := to.own - from.own
 	r.GeneratorCores = own.Seconds() / r.Seconds
 	r.GeneratorMicros = 1e6 * ratio(own.Seconds(), float64(r.AckedEvents))
+	if all := behind(s.series); len(all) > 0 {
+		r.BehindP50, r.BehindMax = all[len(all)/2], all[len(all)-1]
+	}
 	r.OtherCores = max(0, (to.all-from.all).Seconds()/r.Seconds-r.ServerCores-r.GeneratorCores)
 	r.PeakMemory = peakMemory(s.target.PID)
 	if r.PeakMemory == 0 {
@@ -88,6 +92,29 @@ func (s *step) outcome(i int, from, to mark) Outcome {
 	at := func(q float64) float64 { return ms(o.Latency.Quantile(q)) }
 	o.P50Ms, o.P90Ms, o.P99Ms, o.P999Ms, o.MaxMs = at(0.5), at(0.9), at(0.99), at(0.999), ms(time.Duration(o.Latency.Max))
 	return o
+}
+
+// behind is how far what readers found was behind what had been acked, in seconds, at each sample of the load once the
+// table had events, sorted: the age of the newest ack that a reader could have seen. Between samples acks are taken to
+// have come evenly.
+func behind(all []Sample) (seconds []float64) {
+	for i, x := range all {
+		if x.Queryable == 0 || x.Phase != phaseLoad {
+			continue
+		}
+		j := i
+		for j > 0 && all[j-1].Logged >= x.Queryable {
+			j--
+		}
+		at := all[j].Second
+		if j > 0 {
+			was := all[j-1]
+			at = was.Second + (at-was.Second)*ratio(float64(x.Queryable-was.Logged), float64(all[j].Logged-was.Logged))
+		}
+		seconds = append(seconds, max(0, x.Second-at))
+	}
+	slices.Sort(seconds)
+	return seconds
 }
 
 // ratio is a/b, and 0 where b is.

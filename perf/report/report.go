@@ -44,8 +44,8 @@ type course struct {
 
 // row is a run's line in the table.
 type row struct {
-	Name, Load, Acked, IntoTable, P50, P99, Server, Generator, Memory, Compression string
-	Trouble                                                                        string
+	Behind, Name, Load, Acked, IntoTable, P50, P99, Server, Generator, Memory, Compression string
+	Trouble                                                                                string
 }
 
 // Write draws results.
@@ -156,6 +156,9 @@ func rowOf(r run) row {
 	}
 	if r.ServerMicrosAll > 0 && r.Commits > 0 {
 		x.Server += " / " + number(r.ServerMicrosAll) + " µs"
+	}
+	if r.BehindP50 > 0 {
+		x.Behind = fmt.Sprintf("%s s", digits(r.BehindP50))
 	}
 	var loads []string
 	for _, t := range r.Traffic {

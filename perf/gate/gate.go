@@ -19,14 +19,14 @@ type Config struct {
 	Base   string        // a revision; empty: FindBase's
 	Tags   string        // build tags of the change alone, by which the gate's own tests make it slower
 	Stages []string      // empty: all
-	Budget time.Duration // after which nothing more is measured but what confirms, for half as long
+	Budget time.Duration // of measuring, after the build; confirming a slow-down has half as much again
 	Seed   uint64        // of link orders and of which meet
 	Log    io.Writer
 }
 
 // Default compares the working tree in the current folder with its base.
 func Default() Config {
-	return Config{Repo: ".", Budget: 150 * time.Second, Seed: rand.Uint64(), Log: os.Stdout}
+	return Config{Repo: ".", Budget: 2 * time.Minute, Seed: rand.Uint64(), Log: os.Stdout}
 }
 
 // ErrSlower says that the change is slower than it may be.
@@ -98,9 +98,10 @@ func (c Config) compare(ctx context.Context, change, before *side, accepted map[
 		}
 	}
 	fmt.Fprintf(c.Log, "gate: %s; seed %d; built in %.0f s\n", strings.Join(stages, ", "), c.Seed, time.Since(began).Seconds())
+	measuring := time.Now()
 	t := &trial{
 		stages: stages, accepted: accepted, log: c.Log,
-		elapsed: func() time.Duration { return time.Since(began) }, budget: c.Budget,
+		elapsed: func() time.Duration { return time.Since(measuring) }, budget: c.Budget,
 		measure: func(ctx context.Context, stage string, k kind) (float64, error) {
 			of := rng.Perm(layouts)
 			first := change

@@ -18,7 +18,7 @@ const (
 
 // payload is an event of 82 bytes of JSON, of which there is no second one.
 func payload(buf []byte, n int, rng *rand.Rand) []byte {
-	buf = fmt.Appendf(buf, `{"n":%d,"device":"sensor-%04d","temp":%2d.%02d,"id":"%016x","ok":true`,
+	buf = fmt.Appendf(buf, `{"n":%d,"device":"sensor-%04d","temp":%2d.%02d,"id":"%016x","ok":1`,
 		100_000_000+n, rng.IntN(5000), 10+rng.IntN(20), rng.IntN(100), rng.Uint64())
 	return append(buf, '}')
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,8 @@ import (
 // reply (serveRest).
 //
 // One goroutine owns a connection. It keeps the bounds of net/http's server: headerTimeout for a head, idleTimeout
-// between requests, the handler's deadlines for a body, WriteTimeout for a reply. It differs in one: a client that
-// leaves while its append is under way is noticed once that has ended, a sync later.
+// between requests, the handler's deadlines for a body, WriteTimeout for a reply. A client that leaves while its append is
+// under way is noticed a second or two later (watchClients).
 type direct struct {
 	net.Conn
 	s      *Server
@@ -34,7 +35,11 @@ type direct struct {
 	failed error                 // of the last read
 
 	idle    atomic.Bool // waits for the rest of a head, or for its first byte: a shutdown may cut it off
-	readBy  time.Time   // the read deadline that the connection has
+	ctx     context.Context
+	giveUp  context.CancelFunc // ends the request under way
+	turn    atomic.Uint64      // odd while a handler is at work
+	seen    uint64             // turn when watchClients looked last; protected by directs.mu
+	readBy  time.Time          // the read deadline that the connection has
 	writeBy time.Time
 
 	plain plainHead
@@ -61,6 +66,8 @@ func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, us
 	}
 	c.try, c.body.c, c.reply.c = c.tryRead, c, c
 	c.reply.header = http.Header{}
+	c.ctx, c.giveUp = context.WithCancel(context.Background())
+	defer c.giveUp()
 	if !s.enter(c) {
 		_ = conn.Close()
 		return
@@ -92,6 +99,9 @@ func (c *direct) requests(used bool) error {
 		}
 		c.r += n
 		c.body.left = c.plain.request.ContentLength
+		if c.plain.request.Context() != c.ctx {
+			c.plain.request = c.plain.request.WithContext(c.ctx)
+		}
 		c.plain.request.Body = &c.body
 		if err := c.answer(h); err != nil {
 			return err
@@ -211,7 +221,9 @@ func (c *direct) answer(h http.Handler) (err error) {
 			err = fmt.Errorf("serve HTTP: %v", v)
 		}
 	}()
+	c.turn.Add(1)
 	h.ServeHTTP(w, c.plain.request)
+	c.turn.Add(1)
 	last := w.header.Get("Connection") == "close" || c.body.left >= maxDiscard || c.s.directs.stopped.Load()
 	if err := c.send(last); err != nil {
 		return err

@@ -171,8 +171,12 @@ type gatedLog struct {
 
 func (l *gatedLog) Append(ctx context.Context, a eventlog.Append) (eventlog.Appended, error) {
 	l.begun <- struct{}{}
-	<-l.goOn
-	return l.Log.Append(ctx, a)
+	select {
+	case <-l.goOn:
+		return l.Log.Append(ctx, a)
+	case <-ctx.Done():
+		return eventlog.Appended{}, ctx.Err()
+	}
 }
 
 // newGated is a stack whose appends are held up but for the one that makes the table.
@@ -231,8 +235,35 @@ func TestDirectShutdownGivesUp(t *testing.T) {
 		t.Fatalf("shutdown says %v", err)
 	}
 	gone(t, c)
-	close(log.goOn)
 	waitFor(t, func() bool { return s.served() == 0 })
+	if n := s.stored(); n != 1 {
+		t.Fatalf("%d events are stored, want 1", n)
+	}
+}
+
+// TestDirectGivesUp has clients lose patience with a disk that stalls: their requests end and give back what they hold,
+// those of others go on.
+func TestDirectGivesUp(t *testing.T) {
+	s, log := newGated(t)
+	waitFor(t, func() bool { return s.served() == 0 })
+	large := strings.Repeat("x", 2*directBytes)
+	stays, leaves, breaks := s.dial(), s.dial(), s.dial()
+	for _, c := range []net.Conn{stays, leaves, breaks} {
+		_, _ = io.WriteString(c, post("/tables/events", large))
+		<-log.begun
+	}
+	leaves.Close()
+	_ = breaks.SetLinger(0) // a reset
+	breaks.Close()
+	waitFor(t, func() bool {
+		s.server.directs.giveUp()
+		return s.served() == 1 && s.api.budget.held.Load() == int64(steps[1])
+	})
+	close(log.goOn)
+	s.ok(s.raw(stays, ""))
+	if n := s.stored(); n != 2 {
+		t.Fatalf("%d events are stored, want 2", n)
+	}
 }
 
 // TestDirectClientLeaves has clients leave while their appends are under way: nothing of them is left.

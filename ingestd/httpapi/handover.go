@@ -211,6 +211,7 @@ func (d *directs) stop(ctx context.Context) error {
 	defer d.mu.Unlock()
 	for c := range d.conns {
 		_ = c.Conn.Close()
+		c.giveUp()
 	}
 	return fmt.Errorf("finish requests under way: %w", ctx.Err())
 }

@@ -63,6 +63,7 @@ func (s *Server) Serve(l net.Listener) error {
 		return nil
 	}
 	go func() { _ = s.http.Serve(s.rest) }() // ends when rest is closed, which Shutdown does
+	go s.watchClients()
 	limited := &limitedListener{Listener: l, most: int64(s.api.cfg.MaxConns), metrics: s.api.Metrics}
 	for {
 		c, err := limited.Accept()

@@ -96,7 +96,11 @@ func runLoad(args []string, out io.Writer) error {
 			r.Running.Warehouse = filepath.Join(c.data, "warehouse", "default")
 		}
 	}
-	s := load.Alone(c.plan())
+	p := c.plan()
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	s := load.Alone(p)
 	if c.scenario != "" {
 		found, err := load.Find(c.scenario)
 		if err != nil {

@@ -12,14 +12,15 @@ import (
 
 const (
 	stagesDir = "perf/gate/stages"
-	// layouts is how many programs are linked of each commit, its functions in another order in each.
-	layouts = 6
+	// defaultLayouts is how many programs are linked of each commit, its functions in another order in each.
+	defaultLayouts = 6
 )
 
 // side is one of the two commits, built.
 type side struct {
 	dir      string
 	tags     string
+	layouts  int
 	programs []string // one a layout
 	own      string   // where its own stages are kept while it has lent ones; empty: it has none
 }
@@ -39,7 +40,7 @@ func (s *side) unpack(ctx context.Context, repo, commit string) error {
 // build links the side's programs into out, under names that begin so.
 func (s *side) build(ctx context.Context, out, name string, rng *rand.Rand) error {
 	s.programs = nil
-	for i := range layouts {
+	for i := range s.layouts {
 		program := filepath.Join(out, name+strconv.Itoa(i))
 		// Trimmed paths: a package that both sides have alike is compiled once. No cgo: the stages need none.
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", s.tags,

@@ -38,7 +38,7 @@ func (c Config) Run(ctx context.Context) ([]Verdict, error) {
 	base, err := FindBase(ctx, c.Repo, c.Base)
 	if errors.Is(err, ErrNoBase) {
 		fmt.Fprintf(c.Log, "gate: NOTHING IS COMPARED: %v\ngate: measuring the change against itself, for the noise alone\n", err)
-		itself := &side{dir: c.Repo, tags: c.Tags}
+		itself := &side{dir: c.Repo, tags: c.Tags, layouts: defaultLayouts}
 		verdicts, err := c.compare(ctx, itself, itself, nil)
 		if err == nil {
 			fmt.Fprintln(c.Log, "gate: nothing was compared")
@@ -53,7 +53,7 @@ func (c Config) Run(ctx context.Context) ([]Verdict, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	before := &side{dir: dir}
+	before := &side{dir: dir, layouts: defaultLayouts}
 	if err := before.unpack(ctx, c.Repo, base.Commit); err != nil {
 		return nil, err
 	}
@@ -65,10 +65,10 @@ func (c Config) Run(ctx context.Context) ([]Verdict, error) {
 		return nil, err
 	}
 	fmt.Fprintf(c.Log, "gate: base %.12s: %s\n", base.Commit, base.Why)
-	return c.compare(ctx, &side{dir: c.Repo, tags: c.Tags}, before, accepted)
+	return c.compare(ctx, &side{dir: c.Repo, tags: c.Tags, layouts: defaultLayouts}, before, accepted)
 }
 
-// compare builds both sides, measures and reports.
+// compare builds both sides and measures them.
 func (c Config) compare(ctx context.Context, change, before *side, accepted map[string]float64) ([]Verdict, error) {
 	began := time.Now()
 	out, err := os.MkdirTemp("", "firn-gate-*")
@@ -88,6 +88,13 @@ func (c Config) compare(ctx context.Context, change, before *side, accepted map[
 			fmt.Fprintln(c.Log, "gate: the change's stages do not build on the base, which is measured by its own")
 		}
 	}
+	fmt.Fprintf(c.Log, "gate: built in %.0f s; seed %d\n", time.Since(began).Seconds(), c.Seed)
+	return c.measure(ctx, change, before, accepted, rng)
+}
+
+// measure compares two sides that are built.
+func (c Config) measure(ctx context.Context, change, before *side, accepted map[string]float64, rng *rand.Rand) ([]Verdict, error) {
+	began := time.Now()
 	stages, err := c.stages(ctx, change, before)
 	if err != nil {
 		return nil, err
@@ -97,18 +104,15 @@ func (c Config) compare(ctx context.Context, change, before *side, accepted map[
 			return nil, fmt.Errorf("%s names stage %q: there are %v", acceptedFile, s, stages)
 		}
 	}
-	fmt.Fprintf(c.Log, "gate: %s; seed %d; built in %.0f s\n", strings.Join(stages, ", "), c.Seed, time.Since(began).Seconds())
-	measuring := time.Now()
 	t := &trial{
 		stages: stages, accepted: accepted, log: c.Log,
-		elapsed: func() time.Duration { return time.Since(measuring) }, budget: c.Budget,
+		elapsed: func() time.Duration { return time.Since(began) }, budget: c.Budget,
 		measure: func(ctx context.Context, stage string, k kind) (float64, error) {
-			of := rng.Perm(layouts)
-			first := change
 			if k == twins {
-				first = before
+				of := rng.Perm(len(before.programs))
+				return pair(ctx, stage, [2]string{before.programs[of[0]], before.programs[of[1]]})
 			}
-			return pair(ctx, stage, [2]string{first.programs[of[0]], before.programs[of[1]]})
+			return pair(ctx, stage, [2]string{change.programs[rng.IntN(len(change.programs))], before.programs[rng.IntN(len(before.programs))]})
 		},
 	}
 	verdicts, err := t.run(ctx)

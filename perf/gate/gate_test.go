@@ -12,36 +12,59 @@ import (
 	"firn/perf/tier"
 )
 
-// gate runs a gate on the working tree, as it is, with tags on the one side alone.
-func gate(t *testing.T, tags string, stages ...string) (slower bool, report string) {
+// layoutsOfTest is how many programs are linked of each side for all runs of a test. Each run takes some of them, as a
+// gate of its own would link.
+const layoutsOfTest = 12
+
+// built is the working tree, as it is, with tags.
+func built(t *testing.T, out, name, tags string, rng *rand.Rand) *side {
 	t.Helper()
-	var log strings.Builder
-	c := Default()
-	c.Repo, c.Stages, c.Log = peer.Root(), stages, &log
-	_, err := c.compare(t.Context(), &side{dir: c.Repo, tags: tags}, &side{dir: c.Repo}, nil)
-	if err != nil && !errors.Is(err, ErrSlower) {
-		t.Fatalf("%v\n%s", err, &log)
+	s := &side{dir: peer.Root(), tags: tags, layouts: layoutsOfTest}
+	if err := s.build(t.Context(), out, name, rng); err != nil {
+		t.Fatal(err)
 	}
-	return err != nil, log.String()
+	return s
+}
+
+// some is the side with so many of its programs.
+func (s *side) some(rng *rand.Rand) *side {
+	few := *s
+	few.programs = nil
+	for _, i := range rng.Perm(len(s.programs))[:defaultLayouts] {
+		few.programs = append(few.programs, s.programs[i])
+	}
+	return &few
 }
 
 // The gate is tried on what it is for. The original's bug (schemas parsed at each use) makes a commit almost three times as
-// dear: once is enough to see that the gate is there, in .ci/run. The error rates take an hour, of make slow.
+// dear: once is enough to see that the gate is there, in .ci/run. The error rates take half an hour, of make slow.
 func TestGate(t *testing.T) {
 	tier.Need(t, tier.CI)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng, out := rand.New(rand.NewPCG(seed, 0)), t.TempDir()
+	base := built(t, out, "base", "", rng)
 	f := func(what, tags string, runs, atLeast, atMost int, stages ...string) {
-		failed := 0
-		for range runs {
-			slower, report := gate(t, tags, stages...)
-			if slower {
-				failed++
+		t.Run(what, func(t *testing.T) {
+			change := built(t, out, "change"+tags, tags, rng)
+			failed := 0
+			for range runs {
+				var log strings.Builder
+				c := Default()
+				c.Stages, c.Log = stages, &log
+				_, err := c.measure(t.Context(), change.some(rng), base.some(rng), nil, rng)
+				if errors.Is(err, ErrSlower) {
+					failed++
+				} else if err != nil {
+					t.Fatalf("%v\n%s", err, &log)
+				}
+				t.Logf("\n%s", &log)
 			}
-			t.Logf("%s\n%s", what, report)
-		}
-		t.Logf("%s: %d of %d runs failed", what, failed, runs)
-		if failed < atLeast || failed > atMost {
-			t.Errorf("%s: %d of %d runs failed, want %d to %d", what, failed, runs, atLeast, atMost)
-		}
+			t.Logf("%d of %d runs failed", failed, runs)
+			if failed < atLeast || failed > atMost {
+				t.Errorf("%d of %d runs failed, want %d to %d", failed, runs, atLeast, atMost)
+			}
+		})
 	}
 	if tier.Now() == tier.CI {
 		f("schemas parsed at each use", "firnreparse", 1, 1, 1, "commit")
@@ -70,7 +93,7 @@ func TestStagesOfTheBase(t *testing.T) {
 	)
 	f := func(lent, theirs, want string) {
 		t.Helper()
-		base, out, rng := &side{dir: tree(theirs)}, t.TempDir(), rand.New(rand.NewPCG(1, 1))
+		base, out, rng := &side{dir: tree(theirs), layouts: 2}, t.TempDir(), rand.New(rand.NewPCG(1, 1))
 		if err := base.lend(tree(lent)); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +108,7 @@ func TestStagesOfTheBase(t *testing.T) {
 			return
 		}
 		text, err := os.ReadFile(filepath.Join(base.dir, stagesDir, "main.go"))
-		if err != nil || string(text) != want || len(base.programs) != layouts {
+		if err != nil || string(text) != want || len(base.programs) != 2 {
 			t.Errorf("built %d programs of %q (%v), want %q", len(base.programs), text, err, want)
 		}
 	}

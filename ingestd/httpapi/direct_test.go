@@ -81,7 +81,7 @@ func TestDirect(t *testing.T) {
 	f("other lengths", post("/tables/events", "x")+post("/tables/events", strings.Repeat("y", 12))+post("/tables/events", "zz"), 200, 200, 200)
 	f("large", post("/tables/events", big)+one, 200, 200)
 	f("no body", post("/tables/events", "")+one, 400, 200)
-	f("refused with its body unread", head("/tables/events", "X-Partition: a\r\nContent-Length: 9\r\n")+"123456789"+one, 400, 200)
+	f("refused with its body unread", head("/tables/events", unread+"Content-Length: 9\r\n")+"123456789"+one, 415, 200)
 	f("refused after its body", post("/tables/events/bulk", "{")+one, 400, 200)
 	f("a route without a body", one+"GET /tables HTTP/1.1\r\nHost: x\r\n\r\n"+one, 200, 200, 200)
 	f("a table that is not known", one+post("/tables/Bad", "x")+one, 200, 400, 200)

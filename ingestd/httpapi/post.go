@@ -85,7 +85,7 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	b = append(b, `{"table":`...)
 	b = appendJSONString(b, t.Name)
 	b = append(b, `,"log":"`...)
-	b = append(b, res.Log.String()...)
+	b = appendUUID(b, res.Log)
 	b = append(b, `","first_sequence":`...)
 	b = strconv.AppendUint(b, uint64(res.First), 10)
 	b = append(b, `,"last_sequence":`...)

@@ -1,20 +1,37 @@
 package httpapi
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
 
 // writeJSON sends a reply; body ends with a newline, for people with curl.
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h["Content-Type"], h["X-Content-Type-Options"] = jsonType, noSniff // shared, and never changed: Set would allocate
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: there is nobody to tell
+}
+
+var jsonType, noSniff = []string{"application/json"}, []string{"nosniff"}
+
+// appendUUID appends id as text.
+func appendUUID(dst []byte, id uuid.UUID) []byte {
+	at := 0
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, id[at:end])
+		at = end
+	}
+	return dst
 }
 
 // reply sends v, which must be one that encoding/json always can write.

@@ -159,7 +159,7 @@ func overTime(r run) (all []figure) {
 	}
 	bands := phases(r.Series)
 	window := math.Max(2, r.Series[len(r.Series)-1].Second/12)
-	rates := Chart{Title: "Pipeline rates: " + r.name(), X: Axis{Label: "seconds since the step began", Tight: true}, Y: Axis{Label: "events a second", Zero: true}, Bands: bands}
+	rates := Chart{Title: "Pipeline rates: " + r.name(), X: Axis{Label: "seconds since the step began", Zero: true, Tight: true}, Y: Axis{Label: "events a second", Zero: true}, Bands: bands}
 	for _, l := range []struct {
 		name  string
 		value func(load.Sample) int64

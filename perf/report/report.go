@@ -152,10 +152,13 @@ func rowOf(r run) row {
 	w := r.writes()
 	x := row{
 		Name: r.name(), Acked: number(r.AckedPerSecond), IntoTable: number(r.IntoTable), P50: quantile(w.Latency, 0.5), P99: quantile(w.Latency, 0.99),
-		Server: number(r.ServerMicros) + " µs", Generator: number(r.GeneratorMicros) + " µs", Memory: size(float64(r.PeakMemory)),
+		Server: milliseconds(r.ServerMicros / 1000), Generator: milliseconds(r.GeneratorMicros / 1000), Memory: size(float64(r.PeakMemory)),
 	}
 	if r.ServerMicrosAll > 0 && r.Commits > 0 {
-		x.Server += " / " + number(r.ServerMicrosAll) + " µs"
+		x.Server += " / " + milliseconds(r.ServerMicrosAll/1000)
+	}
+	if r.Commits == 0 {
+		x.IntoTable = ""
 	}
 	if r.BehindP50 > 0 {
 		x.Behind = fmt.Sprintf("%s s", digits(r.BehindP50))

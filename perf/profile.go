@@ -85,21 +85,33 @@ func runProfile(args []string, out io.Writer) (err error) {
 	case err := <-loaded:
 		return errors.Join(errors.New("the load ended before the first profile"), err)
 	}
-	shares, err := takeAll(ctx, server.Admin, dir, length)
+	cpu, err := takeAll(ctx, server.Admin, dir, length)
 	cancel()
 	if err := errors.Join(err, <-loaded); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%.0f events/s acked, %.2f µs of server CPU an event; of that CPU, by the function that ran:\n", step.AckedPerSecond, step.ServerMicros)
-	for _, s := range shares {
-		fmt.Fprintf(out, "  %5.1f %%  %s\n", 100*s.Part, s.Name)
+	stages, err := flame.Stages(cpu, "cpu")
+	if err != nil {
+		return err
+	}
+	kinds, err := flame.Shares(cpu, "cpu")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%.0f events/s acked, %.3f µs of server CPU an event while the load ran. By stage of an event's way, what it calls included:\n", step.AckedPerSecond, step.ServerMicros)
+	for _, s := range stages {
+		fmt.Fprintf(out, "  %5.1f %%  %.3f µs  %s\n", 100*s.Part, s.Part*step.ServerMicros, s.Name)
+	}
+	fmt.Fprintln(out, "By the function that ran itself:")
+	for _, s := range kinds {
+		fmt.Fprintf(out, "  %5.1f %%  %.3f µs  %s\n", 100*s.Part, s.Part*step.ServerMicros, s.Name)
 	}
 	_, err = fmt.Fprintf(out, "flame graphs and profiles: %s (cpu, alloc, mutex, block: .svg for a browser, .pprof for go tool pprof)\n", dir)
 	return err
 }
 
-// takeAll takes the profiles round by round, and returns where the CPU went.
-func takeAll(ctx context.Context, admin, dir string, length time.Duration) (shares []flame.Share, err error) {
+// takeAll takes the profiles round by round, leaves them and their flame graphs in dir, and returns that of the CPU.
+func takeAll(ctx context.Context, admin, dir string, length time.Duration) (cpu *flame.Profile, err error) {
 	for round := range 2 {
 		type taken struct {
 			kind int
@@ -127,15 +139,15 @@ func takeAll(ctx context.Context, admin, dir string, length time.Duration) (shar
 			k := kinds[r.kind]
 			var svg bytes.Buffer
 			err = errors.Join(err, flame.Graph{Title: k.title, Value: k.value, Write: k.write}.Draw(&svg, r.p), os.WriteFile(filepath.Join(dir, k.name+".svg"), svg.Bytes(), 0o644))
-			if k.name == "cpu" && err == nil {
-				shares, err = flame.Shares(r.p, k.value)
+			if k.name == "cpu" {
+				cpu = r.p
 			}
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return shares, nil
+	return cpu, nil
 }
 
 // take fetches a profile, and leaves it in a file.

@@ -50,7 +50,7 @@ type Share struct {
 // Shares tells where a profile's values lie: by the function that a sample was taken in, not by those that called it.
 // The largest is first.
 func Shares(p *profile.Profile, value string) ([]Share, error) {
-	at := slices.IndexFunc(p.SampleType, func(t *profile.ValueType) bool { return t.Type == value })
+	at := slices.IndexFunc(p.SampleType, func(t *profileValue) bool { return t.Type == value })
 	if at < 0 {
 		return nil, fmt.Errorf("add up profile: it has no values of type %s", value)
 	}

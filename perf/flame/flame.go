@@ -17,6 +17,8 @@ import (
 // Profile is a profile as Go's runtime takes it.
 type Profile = profile.Profile
 
+type profileValue = profile.ValueType
+
 // Parse reads a profile from what /debug/pprof serves.
 func Parse(text []byte) (*Profile, error) {
 	p, err := profile.ParseData(text)
@@ -51,7 +53,7 @@ func (n *node) child(name string) *node {
 
 // tree adds up a profile's samples by stack. deepest is how many functions the longest stack has.
 func tree(p *profile.Profile, value string) (root *node, deepest int, err error) {
-	at := slices.IndexFunc(p.SampleType, func(t *profile.ValueType) bool { return t.Type == value })
+	at := slices.IndexFunc(p.SampleType, func(t *profileValue) bool { return t.Type == value })
 	if at < 0 {
 		return nil, 0, fmt.Errorf("draw flame graph: the profile has no values of type %s", value)
 	}

@@ -80,6 +80,27 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// A sample belongs to the innermost stage on its stack, with all that this calls.
+func TestStages(t *testing.T) {
+	all, err := Stages(made(map[string]int64{
+		"firn/ingestd/httpapi.(*Server).serveDirect;firn/ingestd/httpapi.(*direct).send;syscall.write":                                           10,
+		"firn/ingestd/httpapi.(*Server).serveDirect;firn/ingestd/httpapi.(*API).ingest;firn/ingestd/event.DecodeBulk;runtime.mallocgc":           40,
+		"firn/ingestd/eventlog.(*writer).run;firn/ingestd/kv/rocks.(*Store).Write;runtime.cgocall":                                               20,
+		"sync.(*WaitGroup).Go.func1;firn/ingestd/ship.(*Shipper).turn;firn/commitlib/datafile.(*Encoder).Encode;firn/commitlib/datafile/zpage.F": 25,
+		"runtime.mcall;runtime.schedule": 5,
+	}), "cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[{socket: read the request, send the ack 0.1} {decode: JSON to columns 0.4} {group commit: RocksDB's write and sync 0.2} {encode: Parquet and zstd 0.25} {Go's scheduler and poller 0.05}]"
+	if got := fmt.Sprint(all); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if _, err := Stages(made(nil), "heat"); err == nil {
+		t.Error("values were added up that are not there")
+	}
+}
+
 // The runtime's own profiles can be drawn.
 func TestRealProfile(t *testing.T) {
 	var b bytes.Buffer

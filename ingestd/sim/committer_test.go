@@ -148,7 +148,7 @@ func (w *world) nextOnes(t *table, batch []*delivery) (next []nextOne) {
 		return nil
 	}
 	for _, d := range batch {
-		if w.watermark(ct, d.req) == d.req.First-1 && d.req.TableUUID == ct.Metadata.TableUUID && time.Since(d.req.StagedAt) < commitlib.MaxStagedAge-time.Hour {
+		if !w.claimGone(d, ct.LoadedAt) && w.watermark(ct, d.req) == d.req.First-1 && d.req.TableUUID == ct.Metadata.TableUUID && time.Since(d.req.StagedAt) < commitlib.MaxStagedAge-time.Hour {
 			next = append(next, nextOne{d, ct})
 		}
 	}
@@ -166,14 +166,16 @@ func (w *world) watermark(ct *catalog.Table, r *commitlib.Request) (mark commitl
 	return mark
 }
 
-// claimGone reports whether a message stands for a request that is not there: then it is dropped, next or not.
-func (w *world) claimGone(d *delivery) (gone bool) {
+// claimGone reports whether a message stands for a request that is not there, or was away since: then it is dropped, next
+// or not.
+func (w *world) claimGone(d *delivery, since time.Time) (gone bool) {
 	if d.claim == "" {
 		return false
 	}
 	w.inCalm(func() {
 		_, err := w.store.Head(context.Background(), d.claim)
-		gone = errors.Is(err, objstore.ErrNotExist)
+		lost, ok := w.queue.lost[d.claim]
+		gone = errors.Is(err, objstore.ErrNotExist) || ok && !lost.Before(since)
 	})
 	return gone
 }
@@ -187,7 +189,7 @@ func (w *world) checkNotDropped(t *table, next []nextOne, failed func(id string)
 	ct := w.peek(t)
 	for _, n := range next {
 		r := n.d.req
-		if ct != nil && !failed(n.d.msg.ID) && ct.Metadata.TableUUID == r.TableUUID && w.watermark(ct, r) == r.First-1 && !t.tampered(n.ct.LoadedAt) && !w.claimGone(n.d) {
+		if ct != nil && !failed(n.d.msg.ID) && ct.Metadata.TableUUID == r.TableUUID && w.watermark(ct, r) == r.First-1 && !t.tampered(n.ct.LoadedAt) && !w.claimGone(n.d, n.ct.LoadedAt) {
 			w.bad("request [%d, %d] of %s was next on %s, and was acknowledged without being applied", r.First, r.Last, w.label("L", r.Log), t.id.Name)
 		}
 	}

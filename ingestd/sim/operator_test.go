@@ -180,9 +180,9 @@ func (w *world) raise(t *table, counts map[uuid.UUID]commitlib.Seq) bool {
 func (w *world) raiseWatermarks(t *table, saved string) bool {
 	ct := w.peek(t)
 	counts := map[uuid.UUID]commitlib.Seq{}
-	for _, e := range w.events {
-		if _, known := counts[e.log]; e.acked && !known {
-			counts[e.log] = w.counted(ct, saved, e.log)
+	for id, label := range w.labels { // of all logs that ever sent a request, acked or not
+		if label[0] == 'L' {
+			counts[id] = w.counted(ct, saved, id)
 		}
 	}
 	return w.raise(t, counts)

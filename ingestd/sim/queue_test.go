@@ -20,7 +20,8 @@ type queue struct {
 	wait   []*delivery // those that a committer may take
 	flying map[*delivery]int
 	ready  chan struct{}
-	last   time.Time // when the last delivery under way arrives
+	last   time.Time            // when the last delivery under way arrives
+	lost   map[string]time.Time // claims, by their key, that somebody removed, and when
 	closed bool
 	n      int
 }
@@ -99,6 +100,7 @@ func (s *senderQueue) claim(m commitq.Message) (body []byte, key string, err err
 	if s.q.n%4 == 0 && !w.over {
 		w.step("a claim is gone")
 		w.inCalm(func() { err = w.store.Delete(context.Background(), s.claims[0].Key) })
+		s.q.lost[s.claims[0].Key] = time.Now()
 		if err != nil {
 			w.bad("remove a claim: %v", err)
 		}

@@ -84,7 +84,7 @@ func newWorld(seed uint64, trace io.Writer) *world {
 		w.service = twin.New(map[catalogKind]twin.Mode{onGlue: twin.Glue, onREST: twin.REST}[w.catalog], w.store)
 		w.service.SetFault(w.serviceFault)
 	}
-	w.queue = &queue{w: w, flying: map[*delivery]int{}, ready: make(chan struct{}, 1<<16)}
+	w.queue = &queue{w: w, flying: map[*delivery]int{}, lost: map[string]time.Time{}, ready: make(chan struct{}, 1<<16)}
 	for i := range w.tableCount {
 		w.tables = append(w.tables, &table{
 			id:      catalog.Ident{Namespace: "default", Name: fmt.Sprintf("t%d", i)},

@@ -349,6 +349,12 @@ func TestDifferential(t *testing.T) {
 	for _, blank := range []string{"\r\n", "\n", "\r\n\r\n", "\r\n\r\n\r\n", "\r", "\x00", " "} {
 		f(blank)
 	}
+	get := "GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, end := range []string{"0", "\r\n0", "\r\n01", "\r\n\r\n0", "POS", "POST", "\r\nPO", "\r\n\r\n"} {
+		p.same(t, one+end, 0)
+		p.same(t, get+end, 1)
+		p.same(t, end, 0)
+	}
 	f("POST /tables/events HTTP/1.1\nHost: x\nContent-Length: 1\n\nx")
 	f("POST /tables/events HTTP/1.1\r\nHost: x\nContent-Length: 1\r\n\nx")
 	f("POST /tables/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1\n\r\nx")

@@ -57,8 +57,8 @@ var directBuffers = sync.Pool{New: func() any { return new([directBytes]byte) }}
 var errNotPlain = errors.New("not a plain request")
 
 // serveDirect serves a connection until it ends or is handed over. left was read from it already: at most directBytes.
-// used says that it has had a request.
-func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, used bool) {
+// after is the method of the request before, "" where there was none.
+func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, after string) {
 	c := &direct{Conn: conn, s: s, raw: raw}
 	if len(left) > 0 {
 		c.buf = directBuffers.Get().(*[directBytes]byte)[:]
@@ -73,7 +73,7 @@ func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, us
 		return
 	}
 	defer s.leave(c)
-	err := c.requests(used)
+	err := c.requests(after)
 	if err == errNotPlain {
 		left := bytes.Clone(c.buf[c.r:c.w])
 		c.release()
@@ -87,9 +87,9 @@ func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, us
 }
 
 // requests answers requests until one is not plain (errNotPlain) or the connection is of no more use.
-func (c *direct) requests(used bool) error {
-	for ; ; used = true {
-		n, err := c.next(used)
+func (c *direct) requests(after string) error {
+	for ; ; after = "POST" {
+		n, err := c.next(after)
 		if err != nil {
 			return err
 		}
@@ -110,14 +110,11 @@ func (c *direct) requests(used bool) error {
 }
 
 // next waits until the head of a request is whole and returns its length.
-func (c *direct) next(used bool) (int, error) {
+func (c *direct) next(after string) (int, error) {
 	var headBy time.Time
 	blank := 0
-	if used {
-		blank = maxBlank
-	}
 	for {
-		for ; blank > 0 && c.r < c.w && (c.buf[c.r] == '\r' || c.buf[c.r] == '\n'); blank-- {
+		for ; after == "POST" && blank < maxBlank && c.r < c.w && (c.buf[c.r] == '\r' || c.buf[c.r] == '\n'); blank++ {
 			c.r++
 		}
 		if c.r == c.w {
@@ -127,12 +124,13 @@ func (c *direct) next(used bool) (int, error) {
 		if n := c.plain.length(have); n > 0 {
 			return n, nil
 		}
-		if !mayBePlain(have) {
+		begun := len(have) > 0 && (after == "" || blank+len(have) >= fewestBytes)
+		if begun && !mayBePlain(have) {
 			return 0, errNotPlain
 		}
 		now := time.Now()
 		switch {
-		case len(have) == 0 && used:
+		case after != "" && !begun:
 			c.arm(now.Add(idleTimeout), idleTimeout/8)
 		case headBy.IsZero():
 			headBy = now.Add(headerTimeout)
@@ -148,7 +146,7 @@ func (c *direct) next(used bool) (int, error) {
 		}
 		err := c.fill()
 		c.idle.Store(false)
-		if err == io.EOF && len(have) > 0 {
+		if err == io.EOF && begun {
 			return 0, errNotPlain // a head that breaks off is refused
 		}
 		if err != nil {
@@ -157,9 +155,9 @@ func (c *direct) next(used bool) (int, error) {
 	}
 }
 
-// maxBlank is how many bytes of empty lines are passed over before a request that is not a connection's first: some
-// clients end a body with one. It is net/http's bound.
-const maxBlank = 4
+// How net/http takes what follows a request: maxBlank bytes of empty lines are passed over after a POST, since some
+// clients end a body with one, and with fewestBytes another request has begun.
+const maxBlank, fewestBytes = 4, 4
 
 // fill waits for bytes and reads what has arrived behind what is unread.
 func (c *direct) fill() error {

@@ -39,7 +39,7 @@ func (nullConn) Read([]byte) (int, error)         { return 0, io.EOF }
 // request answers one request that lies in the buffer.
 func (c *direct) request(tb testing.TB, text string) {
 	c.r, c.w = 0, copy(c.buf, text)
-	n, err := c.next(false)
+	n, err := c.next("")
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (s *Server) serveRest(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	go s.serveDirect(conn.Conn, conn.raw, left, true)
+	go s.serveDirect(conn.Conn, conn.raw, left, r.Method)
 }
 
 // staysOpen says whether net/http cannot take a request for the last one of its connection. It finds "close" in more

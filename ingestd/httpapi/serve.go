@@ -87,7 +87,7 @@ const acceptPause = 50 * time.Millisecond
 func (s *Server) serve(c *limitedConn) {
 	if t, ok := c.Conn.(syscall.Conn); ok {
 		if raw, err := t.SyscallConn(); err == nil {
-			go s.serveDirect(c, raw, nil, false)
+			go s.serveDirect(c, raw, nil, "")
 			return
 		}
 	}

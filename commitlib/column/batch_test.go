@@ -251,6 +251,28 @@ func TestConcatStaysConst(t *testing.T) {
 	}
 }
 
+// A Const vector of no rows, as a caller may set it ahead, leaves nothing of its value behind.
+func TestConcatToConstOfNoRows(t *testing.T) {
+	for name, set := range map[string]func(*Vector){
+		"value": func(v *Vector) { _ = v.SetBytes([]byte("ahead")) },
+		"null":  func(v *Vector) { v.SetNull() },
+	} {
+		v, src := Vector{Kind: Bytes}, Vector{Kind: Bytes}
+		set(&v)
+		for _, x := range []string{"a", "bc"} {
+			if err := src.AppendBytes([]byte(x)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := v.Concat(0, &src, 0, 2); err != nil {
+			t.Fatal(err)
+		}
+		if v.Const || v.slots() != 2 || string(v.Bytes(0)) != "a" || string(v.Bytes(1)) != "bc" || v.Nulls(2) != 0 {
+			t.Errorf("%s: const %t, %d values, %q", name, v.Const, v.slots(), v.Data)
+		}
+	}
+}
+
 func TestNewRefusesForeignTypes(t *testing.T) {
 	if _, err := New(&iceberg.Schema{Fields: []iceberg.Field{{ID: 1, Name: "d", Type: "decimal(9,2)"}}}); err == nil {
 		t.Fatal("a decimal column was accepted")

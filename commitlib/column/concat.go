@@ -14,20 +14,23 @@ func (v *Vector) Concat(rows int, src *Vector, lo, hi int) error {
 		return fmt.Errorf("concat kind %d to kind %d: append to a vector of the same kind", src.Kind, v.Kind)
 	case lo == hi:
 		return nil
-	case rows == 0 && src.Const:
-		v.Reset()
+	case rows == 0:
+		v.Reset() // a Const v has a value although it has no rows
+		if !src.Const {
+			break
+		}
 		if err := v.Append(src, 0, 1); err != nil {
 			return err
 		}
 		v.Const = true
 		return nil
-	case !v.Const:
-		return v.Append(src, lo, hi)
-	case src.Const && v.equals(src):
+	case v.Const && src.Const && v.equals(src):
 		return nil
 	}
-	if err := v.writeOut(rows); err != nil {
-		return err
+	if v.Const {
+		if err := v.writeOut(rows); err != nil {
+			return err
+		}
 	}
 	return v.Append(src, lo, hi)
 }

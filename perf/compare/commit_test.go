@@ -16,7 +16,9 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/catalog"
+	"firn/commitlib/catalog/objectstore"
 	"firn/commitlib/iceberg"
+	"firn/commitlib/objstore"
 	"firn/commitlib/warehouse"
 	"firn/perf/e2e"
 	"firn/perf/peer"
@@ -152,8 +154,60 @@ func (c *contestant) commit(t *testing.T, counts bool) {
 	}
 }
 
-// age makes a table with so many snapshots of ten files each, in the store alone.
+// age makes a table with so many snapshots of ten files each in the server's warehouse. The commits are made in memory; what
+// the last one's readers and committers need is copied.
 func age(t *testing.T, server *peer.RESTServer, snapshots int) *track.Track {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	memory := objstore.NewMem(server.Warehouse)
+	versions := objectstore.New(memory, objectstore.Config{Logger: quiet})
+	spec, err := track.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := versions.Create(t.Context(), catalog.Ident{Namespace: "default", Name: "aged"}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := track.New(made)
+	c := commitlib.New(versions, memory, commitlib.Config{Log: quiet})
+	for range snapshots {
+		r := tr.Request(filesOfCommit)
+		if results, err := c.Commit(t.Context(), r.Table, []*commitlib.Request{r}); err != nil || results[0].Outcome != commitlib.Applied {
+			t.Fatal(results, err)
+		}
+	}
+	if tr.Table, err = versions.Load(t.Context(), made.Ident); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(tr.Table.Metadata.Snapshots); n != snapshots {
+		t.Fatalf("the table has %d snapshots, want %d", n, snapshots)
+	}
+	current := tr.Table.Metadata.CurrentSnapshot().ManifestList
+	store := openStore(t, server)
+	err = memory.List(t.Context(), "", func(o objstore.Info) error {
+		location := objstore.Location(memory, o.Key)
+		name := location[strings.LastIndexByte(location, '/')+1:]
+		superseded := strings.HasSuffix(name, ".metadata.json") && location != tr.Table.MetadataLocation ||
+			strings.HasPrefix(name, "snap-") && location != current
+		if superseded {
+			return nil
+		}
+		data, _, err := memory.Get(t.Context(), o.Key)
+		if err != nil {
+			return err
+		}
+		_, err = store.Put(t.Context(), o.Key, data, objstore.Condition{})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// openStore is the warehouse of the server, reached without a proxy.
+func openStore(t *testing.T, server *peer.RESTServer) objstore.Store {
 	t.Helper()
 	env := map[string]string{"FIRN_WAREHOUSE": server.Warehouse}
 	for _, kv := range server.S3.Env() {
@@ -169,29 +223,7 @@ func age(t *testing.T, server *peer.RESTServer, snapshots int) *track.Track {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := track.Spec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := w.Catalog.Create(t.Context(), catalog.Ident{Namespace: "default", Name: "aged"}, spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := track.New(made)
-	c := commitlib.New(w.Catalog, w.Store, commitlib.Config{Log: settings.Logger})
-	for range snapshots {
-		r := tr.Request(filesOfCommit)
-		if results, err := c.Commit(t.Context(), r.Table, []*commitlib.Request{r}); err != nil || results[0].Outcome != commitlib.Applied {
-			t.Fatal(results, err)
-		}
-	}
-	if tr.Table, err = w.Catalog.Load(t.Context(), made.Ident); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(tr.Table.Metadata.Snapshots); n != snapshots {
-		t.Fatalf("the table has %d snapshots, want %d", n, snapshots)
-	}
-	return tr
+	return w.Store
 }
 
 func fileOf(t *testing.T, f iceberg.DataFile) file {

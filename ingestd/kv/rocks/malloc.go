@@ -20,8 +20,8 @@ import "C"
 // What an arena holds free at its end goes back to the system beyond keepFree only: each group commit takes a copy of its
 // batch and frees it again, and with the default of 128 KiB the kernel cleared its pages anew every time.
 const (
-	keepFree = 8 << 20 // bytes an arena; the largest group commit twice
-	mapFrom  = 8 << 20 // bytes from which an allocation is a mapping of its own, which always goes back when freed
+	keepFree = 24 << 20 // bytes an arena; a write buffer of blocks and the largest group commit twice
+	mapFrom  = 8 << 20  // bytes from which an allocation is a mapping of its own, which always goes back when freed
 )
 
 func init() { C.tune_malloc(keepFree, mapFrom) }

@@ -24,7 +24,7 @@ var Scenarios = []Scenario{
 	{"bulk", "100 events of 82 bytes a request over 50 to 500 connections, then 1,000 a request", nil,
 		steps(bulkPlans()...)},
 	{"acks", "the same with cutting put off, so that nothing is shipped: what acks alone take", []string{"-cut-interval", "1h", "-segment-bytes", "1GiB"},
-		steps(undrained(bulkPlans())...)},
+		steps(ackPlans()...)},
 	{"ndjson", "100 events of 1 KiB a request, a line each", nil,
 		steps(plan("ndjson", Traffic{Table: "ndjson", Format: payload.NDJSON, Mix: payload.Clicks, Events: 100, Connections: 64}))},
 	{"payloads", "82 bytes, 1 KiB and 20 KB an event: bytes a second into the table for each core that the server takes", nil,
@@ -77,10 +77,13 @@ func bulkPlans() (all []Plan) {
 	return append(all, plan("1,000 events a request", bulk("bulk", 64, 1000)))
 }
 
-// undrained are plans that do not wait for commits.
-func undrained(plans []Plan) []Plan {
+// ackPlans are bulkPlans over so many tables that none reaches the size at which a segment is cut, and do not wait for
+// commits.
+func ackPlans() []Plan {
+	plans := bulkPlans()
 	for i := range plans {
 		plans[i].Drain = 0
+		plans[i].Traffic[0].Tables = 8
 	}
 	return plans
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -50,37 +51,50 @@ func (r run) writes() *load.Outcome {
 // throughput draws acked and committed rates over the number of connections: of the closed loops that differ in nothing
 // else.
 func throughput(runs []run) (figure, bool) {
-	byConnections := map[int][]run{}
+	c := Chart{Title: "Throughput by concurrency", X: Axis{Label: "connections", Log: true}, Y: Axis{Label: "events a second", Zero: true}}
+	var scenarios []string
+	groups := map[string]map[int][]run{} // by scenario and connections
+	places := map[int]bool{}
 	for _, r := range runs {
-		if w := r.writes(); len(r.Traffic) == 1 && w.Rate == 0 && w.Format == payload.Bulk && w.Mix == payload.Counters && w.Events == 100 &&
-			w.Tables <= 1 && w.Partitions == 0 && w.Times == "" && w.Think == 0 {
-			byConnections[w.Connections] = append(byConnections[w.Connections], r)
+		w := r.writes()
+		if len(r.Traffic) != 1 || w.Rate > 0 || w.Format != payload.Bulk || w.Mix != payload.Counters || w.Events != 100 || w.Partitions > 0 || w.Times != "" || w.Think > 0 {
+			continue
+		}
+		s := r.result.Scenario
+		if groups[s] == nil {
+			scenarios, groups[s] = append(scenarios, s), map[int][]run{}
+		}
+		groups[s][w.Connections] = append(groups[s][w.Connections], r)
+	}
+	for _, s := range scenarios {
+		if len(groups[s]) < 2 {
+			continue
+		}
+		acked, committed := Line{Name: s + ": acked", Marks: true}, Line{Name: s + ": committed meanwhile", Marks: true, Dashed: true}
+		shipped := false
+		for _, n := range sortedKeys(groups[s]) {
+			var a, b []float64
+			for _, r := range groups[s][n] {
+				a, b = append(a, r.AckedPerSecond), append(b, r.CommittedPerSecond)
+				shipped = shipped || r.Commits > 0
+			}
+			acked.Points = append(acked.Points, Point{float64(n), median(a)})
+			committed.Points = append(committed.Points, Point{float64(n), median(b)})
+			if !places[n] {
+				places[n] = true
+				c.X.Names = append(c.X.Names, Tick{float64(n), fmt.Sprint(n)})
+			}
+		}
+		if c.Lines = append(c.Lines, acked); shipped {
+			c.Lines = append(c.Lines, committed)
 		}
 	}
-	if len(byConnections) < 2 {
+	if len(c.Lines) == 0 {
 		return figure{}, false
 	}
-	var acked, committed, each Line
-	acked.Name, acked.Marks = "acked (median)", true
-	committed.Name, committed.Marks, committed.Dashed = "committed while the load ran (median)", true, true
-	each.Name, each.Dots = "single runs", true
-	c := Chart{Title: "Throughput by concurrency", X: Axis{Label: "connections", Log: true}, Y: Axis{Label: "events a second", Zero: true}}
-	for _, n := range sortedKeys(byConnections) {
-		var a, b []float64
-		for _, r := range byConnections[n] {
-			a, b = append(a, r.AckedPerSecond), append(b, r.CommittedPerSecond)
-			each.Points = append(each.Points, Point{float64(n), r.AckedPerSecond})
-		}
-		acked.Points = append(acked.Points, Point{float64(n), median(a)})
-		committed.Points = append(committed.Points, Point{float64(n), median(b)})
-		c.X.Names = append(c.X.Names, Tick{float64(n), fmt.Sprint(n)})
-	}
-	c.Lines = []Line{acked, committed}
-	if len(each.Points) > len(acked.Points) {
-		c.Lines = append(c.Lines, each)
-	}
+	slices.SortFunc(c.X.Names, func(a, b Tick) int { return cmp.Compare(a.At, b.At) })
 	return newFigure(c,
-		"How many durable events a second are acked with so many connections, each sending its next 100 events when the last were acked; and how many reached the table meanwhile.",
+		"How many durable events a second are acked with so many connections, each sending its next 100 events when the last were acked (medians of the runs); and how many reached the table meanwhile.",
 		"What can be held for hours: a run lasts seconds, and the backlog may grow; compare the two lines. Nor what another machine does: the generator took its CPU from the same cores."), true
 }
 

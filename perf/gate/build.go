@@ -73,10 +73,10 @@ func (s *side) lend(change string) error {
 	return nil
 }
 
-// ownStages builds the side with its own stages, after lent ones did not build.
+// ownStages builds the side with its own stages, after lent ones did not build. ErrNoBase says that it is older than they.
 func (s *side) ownStages(ctx context.Context, out string, rng *rand.Rand, why error) error {
 	if s.own == "" {
-		return why
+		return fmt.Errorf("%w: it has no stages, and the change's do not build on it: %w", ErrNoBase, why)
 	}
 	stages := filepath.Join(s.dir, stagesDir)
 	if err := os.RemoveAll(stages); err != nil {

@@ -35,16 +35,21 @@ var ErrSlower = errors.New("slower than the base")
 // Run compares, tells Log what it finds, and returns the verdicts; ErrSlower if one of them says so. Without a base it
 // measures the change against itself, so that the noise is known, says that nothing was compared, and returns no error.
 func (c Config) Run(ctx context.Context) ([]Verdict, error) {
-	base, err := FindBase(ctx, c.Repo, c.Base)
-	if errors.Is(err, ErrNoBase) {
-		fmt.Fprintf(c.Log, "gate: NOTHING IS COMPARED: %v\ngate: measuring the change against itself, for the noise alone\n", err)
-		itself := &side{dir: c.Repo, tags: c.Tags, layouts: defaultLayouts}
-		verdicts, err := c.compare(ctx, itself, itself, nil)
-		if err == nil {
-			fmt.Fprintln(c.Log, "gate: nothing was compared")
-		}
+	verdicts, err := c.withBase(ctx)
+	if !errors.Is(err, ErrNoBase) {
 		return verdicts, err
 	}
+	fmt.Fprintf(c.Log, "gate: NOTHING IS COMPARED: %v\ngate: measuring the change against itself, for the noise alone\n", err)
+	itself := &side{dir: c.Repo, tags: c.Tags, layouts: defaultLayouts}
+	if verdicts, err = c.compare(ctx, itself, itself, nil); err == nil {
+		fmt.Fprintln(c.Log, "gate: NOTHING WAS COMPARED")
+	}
+	return verdicts, err
+}
+
+// withBase finds the base, unpacks it, and compares.
+func (c Config) withBase(ctx context.Context) ([]Verdict, error) {
+	base, err := FindBase(ctx, c.Repo, c.Base)
 	if err != nil {
 		return nil, err
 	}

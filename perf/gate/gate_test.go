@@ -104,6 +104,9 @@ func TestStagesOfTheBase(t *testing.T) {
 		if (err == nil) != (want != "") {
 			t.Errorf("build: %v, want success: %v", err, want != "")
 		}
+		if errors.Is(err, ErrNoBase) != (want == "" && theirs == "") {
+			t.Errorf("build: %v, but the base has stages of its own: %v", err, theirs != "")
+		}
 		if err != nil {
 			return
 		}

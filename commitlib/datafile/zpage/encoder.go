@@ -34,7 +34,8 @@ const (
 	hashBits = 15 // 128 KiB; half of it makes files of JSON 0.5 % larger, twice 0.2 % smaller
 )
 
-// Rows says where the rows of a page begin, so that each is compared with the one before at once.
+// Rows says where the rows of a page begin, so that each is compared with the one before at once. Where it is wrong the
+// frame is larger, and decoded to the same bytes.
 type Rows struct {
 	Stride int      // 4 or 8: the page ends with little-endian numbers of so many bytes
 	First  int      // with Stride: where the first of them begins
@@ -57,7 +58,7 @@ type Encoder struct {
 	shares                                [64]int16
 }
 
-// Append appends src as one zstd frame. Equal src and rows give equal bytes, whatever came before.
+// Append appends src, of less than 4 GiB, as one zstd frame. Equal src and rows give equal bytes, whatever came before.
 func (e *Encoder) Append(dst, src []byte, rows Rows) []byte {
 	e.huff.Reuse = huff0.ReusePolicyNone
 	e.recent = [3]uint32{1, 4, 8}
@@ -77,6 +78,9 @@ func (e *Encoder) Append(dst, src []byte, rows Rows) []byte {
 	}
 	if e.literals == nil {
 		e.literals = make([]byte, 0, maxBlock+16)
+	}
+	if rows.Stride != 0 && rows.Stride != 4 && rows.Stride != 8 || uint(rows.First) > uint(len(src)) {
+		rows = Rows{}
 	}
 	f := finder{e: e, src: src, rows: rows, ahead: aligned}
 	if uint64(e.base)+uint64(len(src)) >= 1<<32-2 || e.base == 0 {

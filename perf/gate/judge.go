@@ -22,7 +22,7 @@ const (
 	suspects = 0.1
 	convicts = 0.005
 
-	leastRounds   = 8  // whatever time they take
+	leastRounds   = 8  // whatever time they take; to confirm, firstRounds
 	firstRounds   = 16 // of each stage, before anything is judged
 	moreRounds    = 8  // are added while the noise would hide Sought
 	mostRounds    = 48

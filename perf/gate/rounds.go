@@ -45,7 +45,7 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 	for _, s := range t.stages {
 		taken[s] = &figures{}
 	}
-	if err := t.rounds(ctx, t.stages, taken, firstRounds, t.budget); err != nil {
+	if err := t.rounds(ctx, t.stages, taken, firstRounds, leastRounds, t.budget); err != nil {
 		return nil, err
 	}
 	for n := firstRounds; n < mostRounds && t.elapsed() < t.budget; n += moreRounds {
@@ -55,7 +55,7 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 				unclear = append(unclear, s)
 			}
 		}
-		if err := t.rounds(ctx, unclear, taken, moreRounds, t.budget); err != nil {
+		if err := t.rounds(ctx, unclear, taken, moreRounds, leastRounds, t.budget); err != nil {
 			return nil, err
 		}
 	}
@@ -67,7 +67,7 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 		}
 		fmt.Fprintf(t.log, "gate: %s looks %s; measuring it again from nothing\n", s, percent(verdicts[i].Ratio-1))
 		again := map[string]*figures{s: {}}
-		if err := t.rounds(ctx, []string{s}, again, confirmRounds, t.elapsed()+t.budget/2); err != nil {
+		if err := t.rounds(ctx, []string{s}, again, confirmRounds, firstRounds, t.elapsed()+t.budget/2); err != nil {
 			return nil, err
 		}
 		verdicts[i] = t.verdict(s, again[s])
@@ -76,12 +76,12 @@ func (t *trial) run(ctx context.Context) ([]Verdict, error) {
 	return verdicts, nil
 }
 
-// rounds adds n rounds of the stages to what was taken; fewer when the time has come, but never so few that nothing could be
-// told. That a clock ends them, not what they found, keeps the test right.
-func (t *trial) rounds(ctx context.Context, stages []string, taken map[string]*figures, n int, until time.Duration) error {
+// rounds adds n rounds of the stages to what was taken; fewer once the time has come, but then each stage has the least. That
+// a clock ends them, not what they found, keeps the test right.
+func (t *trial) rounds(ctx context.Context, stages []string, taken map[string]*figures, n, least int, until time.Duration) error {
 	for range n {
 		for _, s := range stages {
-			if len(taken[s].twins) >= leastRounds && t.elapsed() >= until {
+			if len(taken[s].twins) >= least && t.elapsed() >= until {
 				continue
 			}
 			same, err := t.measure(ctx, s, twins)

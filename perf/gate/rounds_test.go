@@ -118,6 +118,6 @@ func TestRounds(t *testing.T) {
 	f(0.5, 0, 20, 10)
 	f(0.5, 0, 0, leastRounds)
 	f(0.01, 0.2, 1000, confirmRounds)
-	f(0.01, 0.2, 40, 10) // half of the time again
-	f(0.01, 0.2, 0, leastRounds)
+	f(0.01, 0.2, 80, 20) // half of the time again
+	f(0.01, 0.2, 0, firstRounds)
 }

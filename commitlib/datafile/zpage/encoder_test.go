@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -71,7 +72,10 @@ func aTime(i int, r *rand.Rand) uint64 {
 	return 1_790_000_000_000_000 + uint64(i)*9_000 + uint64(r.IntN(5000))
 }
 
-func pages() []page {
+// pages are made once for all tests.
+var pages = sync.OnceValue(makePages)
+
+func makePages() []page {
 	all := []page{
 		texts("counter", 0, 3_000, counter),
 		texts("counter behind levels", 11, 3_000, counter),
@@ -82,7 +86,7 @@ func pages() []page {
 		texts("one byte", 0, 20_000, func(_ int, r *rand.Rand) []byte { return random(1, r) }),
 		texts("beyond the window", 0, 5, func(int, *rand.Rand) []byte { return bytes.Repeat([]byte("a long value;"), 30_000) }),
 		texts("twice a large value", 0, 2, func(int, *rand.Rand) []byte { return random(window, rand.New(rand.NewPCG(1, 1))) }),
-		texts("larger than one buffer", 0, 100_000, counter),
+		{name: "larger than one buffer", raw: bytes.Repeat(texts("", 0, 500, counter).raw, 240)},
 		numbers("sequence", 8, 0, 50_000, func(i int, _ *rand.Rand) uint64 { return uint64(i) + 1 }),
 		numbers("sequence behind levels", 8, 13, 50_000, func(i int, _ *rand.Rand) uint64 { return uint64(i) + 1 }),
 		numbers("times", 8, 0, 50_000, func(i int, r *rand.Rand) uint64 {

@@ -143,7 +143,7 @@ func (f *finder) seek(src []byte, pos, anchor int) int {
 				if r := fours(load64(src, p) ^ load64(src, p-off)); r != 0 {
 					f.ahead = min(2*f.ahead, aligned)
 					p += bits.TrailingZeros64(r) >> 3
-					if p-pos >= 8 { // a value so long may have come before: an 8 % smaller file for a tenth of the time
+					if p-pos >= 8 { // a value so long may have come before: files up to 8 % smaller, in up to 1.3 of the time
 						h := hash(load64(src, pos))
 						c := int(e.hash[h]) - int(base)
 						e.hash[h] = base + uint32(pos)

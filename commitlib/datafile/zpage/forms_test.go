@@ -40,7 +40,7 @@ func borders() (all []page) {
 	for _, n := range []int{1, 2, 63, 64, 127, 128, 129, 255, 256, 0x7eff, 0x7f00, 0x7fff, 0xffff} { // so many sequences
 		all = append(all, numbers(fmt.Sprintf("%d sequences", n), 4, 0, n+1, func(i int, _ *rand.Rand) uint64 { return uint64(i & 0xff) }))
 	}
-	for _, n := range []int{255, 256, 65791, 65792, 65793, largestWhole - 1, largestWhole, largestWhole + 1} { // frame headers
+	for _, n := range []int{255, 256, 65791, 65792, 65793, largestWhole, largestWhole + 1} { // frame headers
 		all = append(all, page{name: fmt.Sprintf("size %d", n), raw: bytes.Repeat([]byte("sixteen letters."), n/16+1)[:n]})
 	}
 	for n := 1; n <= 64; n++ { // of each period
@@ -48,6 +48,9 @@ func borders() (all []page) {
 	}
 	for _, far := range []int{window - 1, window, window + 1, 4, 70_000} { // how far a match reaches, across blocks
 		for _, n := range []int{0, largestWhole} {
+			if n > 0 && far != window && far != window+1 {
+				continue // in a frame that has a window, only at its bound
+			}
 			raw := append(random(far, r), make([]byte, n)...)
 			for i := 0; i < 3_000; i += 40 {
 				raw = append(raw, raw[len(raw)-far:][:min(far, 39)]...)
@@ -79,6 +82,9 @@ func TestForms(t *testing.T) {
 	var e Encoder
 	var frame, back []byte
 	for _, p := range append(borders(), pages()...) {
+		if len(p.raw) > 1<<20 && len(p.rows.Starts) > 0 {
+			continue // TestRoundTrip has it, and it has no other forms
+		}
 		frame = e.Append(frame[:0], p.raw, p.rows)
 		if err := got.frame(frame, len(p.raw)); err != nil {
 			t.Errorf("%s: %v", p.name, err)

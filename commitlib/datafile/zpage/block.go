@@ -63,7 +63,7 @@ func (e *Encoder) appendLiterals(dst []byte) ([]byte, bool) {
 	}
 	var out []byte
 	var err error
-	one := n < 256 // a stream; else four, which a decoder reads side by side
+	one := n < 256 // in one piece; else in four, which a decoder reads side by side
 	if one {
 		out, _, err = huff0.Compress1X(e.literals, &e.huff)
 	} else {

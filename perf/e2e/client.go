@@ -167,14 +167,30 @@ func appendRecord(b []byte, e Event, binary bool) []byte {
 	return append(b, '}')
 }
 
-// Commit cuts and commits what a table has, and returns the snapshot's id.
+// commitTime bounds a commit, however busy the machine is.
+const commitTime = 5 * time.Minute
+
+// Commit cuts and commits what a table has, and returns the snapshot's id: where the daemon puts the client off, because
+// it takes longer than a balancer waits, once it is done.
 func (c *Client) Commit(t testing.TB, table string) int64 {
 	t.Helper()
 	var out struct {
-		SnapshotID int64 `json:"snapshot_id"`
+		Status     string `json:"status"`
+		SnapshotID int64  `json:"snapshot_id"`
+		StatusURL  string `json:"status_url"`
 	}
-	if err := c.Do(context.Background(), "POST", "/tables/"+table+"/commit", nil, nil, &out); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+	defer cancel()
+	err := c.Do(ctx, "POST", "/tables/"+table+"/commit", nil, nil, &out)
+	for err == nil && out.Status == "pending" {
+		time.Sleep(100 * time.Millisecond)
+		err = c.Do(ctx, "GET", out.StatusURL, nil, nil, &out)
+	}
+	if err != nil {
 		t.Fatalf("commit %s: %v", table, err)
+	}
+	if out.Status != "committed" {
+		t.Fatalf("commit %s: it is %q", table, out.Status)
 	}
 	return out.SnapshotID
 }

@@ -58,7 +58,7 @@ var errNotPlain = errors.New("not a plain request")
 
 // serveDirect serves a connection until it ends or is handed over. left was read from it already: at most directBytes.
 // after is the method of the request before, "" where there was none.
-func (s *Server) serveDirect(conn net.Conn, raw syscall.RawConn, left []byte, after string) {
+func (s *Server) serveDirect(conn *limitedConn, raw syscall.RawConn, left []byte, after string) {
 	c := &direct{Conn: conn, s: s, raw: raw}
 	if len(left) > 0 {
 		c.buf = directBuffers.Get().(*[directBytes]byte)[:]
@@ -244,8 +244,7 @@ const maxDiscard = 256 << 10
 // linger reads on for a while, so that a client which is still sending its body gets to read the reply before it meets a
 // reset.
 func (c *direct) linger() {
-	t, ok := c.Conn.(interface{ CloseWrite() error })
-	if !ok || t.CloseWrite() != nil {
+	if t, ok := c.Conn.(*limitedConn); !ok || t.CloseWrite() != nil {
 		return
 	}
 	c.arm(time.Now().Add(lingerTimeout), 0)

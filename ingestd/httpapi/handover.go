@@ -17,7 +17,7 @@ import (
 
 // handedConn is a connection whose first bytes were read already.
 type handedConn struct {
-	net.Conn
+	*limitedConn
 	raw  syscall.RawConn
 	left []byte
 }
@@ -31,15 +31,7 @@ func (c *handedConn) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	return c.Conn.Read(p)
-}
-
-// CloseWrite lets net/http half-close.
-func (c *handedConn) CloseWrite() error {
-	if t, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return t.CloseWrite()
-	}
-	return nil
+	return c.limitedConn.Read(p)
 }
 
 // handedKey finds a request's handedConn in its context.
@@ -74,12 +66,12 @@ func (s *Server) serveRest(w http.ResponseWriter, r *http.Request) {
 	left, _ := rw.Reader.Peek(rw.Reader.Buffered()) // they are there: no error
 	left = append(bytes.Clone(left), conn.left...)
 	if len(left) > directBytes {
-		if !s.rest.give(&handedConn{conn.Conn, conn.raw, left}) {
+		if !s.rest.give(&handedConn{conn.limitedConn, conn.raw, left}) {
 			_ = conn.Close()
 		}
 		return
 	}
-	go s.serveDirect(conn.Conn, conn.raw, left, r.Method)
+	go s.serveDirect(conn.limitedConn, conn.raw, left, r.Method)
 }
 
 // staysOpen says whether net/http cannot take a request for the last one of its connection. It finds "close" in more

@@ -2,12 +2,9 @@ package compare
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -78,9 +75,8 @@ func commitTo(t *testing.T, snapshots int) {
 			return n
 		}
 	}
-	post(t, server.URI+"/v1/namespaces", map[string]any{"namespace": []string{"default"}})
 	for _, table := range []string{"firn", "iceberggo", "pyiceberg"} {
-		post(t, server.URI+"/v1/namespaces/default/register", map[string]any{"name": table, "metadata-location": location})
+		server.Register(t, "default", table, location)
 	}
 	add("Firn, REST", "firn", exec.Command(ours, "commit"), count("rest", server.URI, "firn"),
 		"FIRN_WAREHOUSE="+server.Warehouse, "FIRN_CATALOG="+warehouse.REST, "FIRN_CATALOG_URI="+uri)
@@ -184,7 +180,7 @@ func age(t *testing.T, server *peer.RESTServer, snapshots int) *track.Track {
 		t.Fatalf("the table has %d snapshots, want %d", n, snapshots)
 	}
 	current := tr.Table.Metadata.CurrentSnapshot().ManifestList
-	store := openStore(t, server)
+	store := track.Open(t, append(server.S3.Env(), "FIRN_WAREHOUSE="+server.Warehouse)...).Store // without a proxy
 	err = memory.List(t.Context(), "", func(o objstore.Info) error {
 		location := objstore.Location(memory, o.Key)
 		name := location[strings.LastIndexByte(location, '/')+1:]
@@ -206,26 +202,6 @@ func age(t *testing.T, server *peer.RESTServer, snapshots int) *track.Track {
 	return tr
 }
 
-// openStore is the warehouse of the server, reached without a proxy.
-func openStore(t *testing.T, server *peer.RESTServer) objstore.Store {
-	t.Helper()
-	env := map[string]string{"FIRN_WAREHOUSE": server.Warehouse}
-	for _, kv := range server.S3.Env() {
-		key, value, _ := strings.Cut(kv, "=")
-		env[key] = value
-	}
-	settings, err := warehouse.FromEnv(func(key string) string { return env[key] })
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings.Logger = slog.New(slog.DiscardHandler)
-	w, err := warehouse.Open(t.Context(), settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.Store
-}
-
 func fileOf(t *testing.T, f iceberg.DataFile) file {
 	t.Helper()
 	hour, err := iceberg.DecodeInt(f.Partition[0])
@@ -239,21 +215,6 @@ func fileOf(t *testing.T, f iceberg.DataFile) file {
 }
 
 // post asks a REST catalog by other means than any client under test.
-func post(t *testing.T, url string, body any) {
-	t.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.Post(url, "application/json", bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
-		t.Fatalf("POST %s: %s: %.300s", url, resp.Status, text)
-	}
-}
 
 func sum(requests map[string]int) (n int) {
 	for v := range maps.Values(requests) {

@@ -3,7 +3,6 @@ package cost
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -22,7 +21,8 @@ const filesOfACommit = 10
 // services are the servers that one test's committers use, each behind a proxy that counts.
 type services struct {
 	*testing.T
-	env     map[string]string
+	env     []string // all but the warehouse
+	root    string   // of the warehouse
 	proxies []*peer.FaultProxy
 }
 
@@ -54,19 +54,14 @@ func openREST(t *testing.T) *services {
 	server := peer.REST(t)
 	proxy := peer.Proxy(t, server.Base())
 	s := onS3(t, server.S3, "FIRN_CATALOG="+warehouse.REST, "FIRN_CATALOG_URI="+server.At(proxy).URI)
-	s.env["FIRN_WAREHOUSE"] = server.Warehouse
+	s.root = server.Warehouse
 	s.proxies = append(s.proxies, proxy)
 	return s
 }
 
 func onS3(t *testing.T, server *peer.S3Server, env ...string) *services {
 	proxy := peer.Proxy(t, server.Endpoint)
-	s := &services{T: t, env: map[string]string{"FIRN_WAREHOUSE": server.Root() + "/warehouse"}, proxies: []*peer.FaultProxy{proxy}}
-	for _, kv := range append(server.At(proxy).Env(), env...) {
-		key, value, _ := strings.Cut(kv, "=")
-		s.env[key] = value
-	}
-	return s
+	return &services{T: t, env: append(server.At(proxy).Env(), env...), root: server.Root() + "/warehouse", proxies: []*peer.FaultProxy{proxy}}
 }
 
 // instance is one warm committer: what one instance of the function holds between its invocations.
@@ -78,15 +73,7 @@ type instance struct {
 // instance starts one that knows nothing yet, with connections of its own.
 func (s *services) instance() *instance {
 	s.Helper()
-	settings, err := warehouse.FromEnv(func(key string) string { return s.env[key] })
-	if err != nil {
-		s.Fatal(err)
-	}
-	settings.Logger = slog.New(slog.DiscardHandler)
-	w, err := warehouse.Open(s.Context(), settings)
-	if err != nil {
-		s.Fatal(err)
-	}
+	w := track.Open(s, append(slices.Clip(s.env), "FIRN_WAREHOUSE="+s.root)...)
 	return &instance{w, commitlib.New(w.Catalog, w.Store, commitlib.Config{})}
 }
 
@@ -98,7 +85,7 @@ func (s *services) table(i *instance, n int) *track.Track {
 		s.Fatal(err)
 	}
 	// The service's databases outlive a test: names of its own.
-	id := catalog.Ident{Namespace: namespace(s.env["FIRN_WAREHOUSE"]), Name: fmt.Sprintf("clicks%d", n)}
+	id := catalog.Ident{Namespace: namespace(s.root), Name: fmt.Sprintf("clicks%d", n)}
 	t, err := i.Catalog.Create(s.Context(), id, spec)
 	if err != nil {
 		s.Fatal(err)

@@ -1,12 +1,12 @@
 package load
 
 import (
-	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"firn/perf/spawn"
 )
 
 // ownCPU is the user and system time that this process has used.
@@ -20,17 +20,11 @@ func ownCPU() time.Duration {
 
 // peakMemory is the largest resident memory that a process has had, in bytes; 0 where there is no such process.
 func peakMemory(pid int) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	size, err := spawn.MemoryOf(pid, "VmHWM")
 	if pid == 0 || err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
+	return size
 }
 
 // userHZ is the unit of /proc/stat on Linux; the kernel's interface fixes it at 100.

@@ -1,10 +1,14 @@
 package peer
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,6 +48,28 @@ func (r *RESTServer) At(p *FaultProxy) *RESTServer {
 func (r *RESTServer) Base() string {
 	host := strings.TrimPrefix(r.URI, "http://")
 	return "http://" + host[:strings.IndexByte(host, '/')]
+}
+
+// Register tells the catalog of a table whose metadata lies in its store, by other means than the client under test. The
+// namespace is made if need be.
+func (r *RESTServer) Register(t testing.TB, namespace, name, metadataLocation string) {
+	t.Helper()
+	ask := func(path string, body any, fine ...int) {
+		data, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.Post(r.URI+"/v1/namespaces"+path, "application/json", bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if text, _ := io.ReadAll(resp.Body); !slices.Contains(fine, resp.StatusCode) {
+			t.Fatalf("register table %s.%s: %s: %.300s", namespace, name, resp.Status, text)
+		}
+	}
+	ask("", map[string]any{"namespace": []string{namespace}}, http.StatusOK, http.StatusConflict)
+	ask("/"+namespace+"/register", map[string]any{"name": name, "metadata-location": metadataLocation}, http.StatusOK)
 }
 
 func restProgram(t testing.TB) program {

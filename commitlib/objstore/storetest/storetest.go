@@ -339,6 +339,6 @@ func bodyIsNotKept(t *testing.T, s objstore.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(got, "XXXXXX")
+	copy(got, "other!")
 	wantBody(t, s, "k", "before")
 }

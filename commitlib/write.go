@@ -14,9 +14,9 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// maxManifestAge is how old a manifest, and the list that names it, may be when the swap is sent. Orphan removal's
-// grace period for objects that no log is tied to must be at least four times this.
-const maxManifestAge = 15 * time.Minute
+// maxManifestAge is how old a manifest, and the list that names it, may be when the swap is sent: well within MaxReuse,
+// which tells when unreferenced ones may be removed.
+const maxManifestAge = MaxReuse / 3
 
 // written are the manifests of one set of applied requests: they serve every attempt that applies exactly these.
 type written struct {
@@ -71,7 +71,7 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 	if next.list, listBody, err = before.Extend(fresh, id, meta.CurrentSnapshotID, sequence); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnwritable, err)
 	}
-	listAt := fmt.Sprintf("%ssnap-%d-%d-%s.avro", folder, id, attempt, r.newUUID())
+	listAt := fmt.Sprintf("%ssnap-%d-%d-%s%s.avro", folder, id, attempt, ObjectPrefix, r.newUUID())
 	next.listKey, _ = objstore.Key(r.store, listAt) // inspect saw that the table lies in the store
 
 	var tasks []func(context.Context) error
@@ -155,7 +155,7 @@ func (r *run) buildManifests() error {
 
 // manifestKey names a manifest; inspect saw that the table lies in the store.
 func (r *run) manifestKey(name uuid.UUID, n int) string {
-	key, _ := objstore.Key(r.store, fmt.Sprintf("%s/metadata/%s-m%d.avro", r.parent.table.Location, name, n))
+	key, _ := objstore.Key(r.store, fmt.Sprintf("%s/metadata/%s%s-m%d.avro", r.parent.table.Location, ObjectPrefix, name, n))
 	return key
 }
 

@@ -51,9 +51,14 @@ type Spec struct {
 // Change is a commit as data: a snapshot that becomes the head of main, and properties set in the same swap.
 // A change without a snapshot is not possible: on REST nothing protects properties, so watermarks move only with one
 // (PROTOCOL.md, "Adversaries").
+//
+// RemoveSnapshots leave the metadata in the same swap. A snapshot that a ref of the base names is refused with
+// ErrRejected; an unknown id is ignored. On REST nothing protects a ref that was made after the base was loaded: package
+// rest looks for one right before it swaps.
 type Change struct {
-	Snapshot      *iceberg.Snapshot
-	SetProperties map[string]string
+	Snapshot        *iceberg.Snapshot
+	SetProperties   map[string]string
+	RemoveSnapshots []int64
 }
 
 // Catalog is the port.

@@ -47,6 +47,18 @@ func (m *Metadata) WithSnapshot(s *Snapshot, setProps map[string]string, prev st
 	return c, nil
 }
 
+// WithCommit is WithSnapshot whose copy has forgotten other snapshots, as WithoutSnapshots forgets them: one change.
+func (m *Metadata) WithCommit(s *Snapshot, setProps map[string]string, forget []int64, prev string, now time.Time) (*Metadata, error) {
+	c, err := m.WithSnapshot(s, setProps, prev, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.forget(forget); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
 // acceptsHead says why s cannot become the head of main.
 func (m *Metadata) acceptsHead(s *Snapshot) error {
 	switch {
@@ -84,32 +96,14 @@ func (m *Metadata) WithProperties(set map[string]string, remove []string, prev s
 
 // WithoutSnapshots returns a copy of m that has forgotten the snapshots: what expiry does. A snapshot that a ref names
 // is refused; unknown ids are ignored. The snapshot log loses its entries up to the last that names a forgotten one,
-// since a log with holes would answer time travel wrongly.
+// since a log with holes would answer time travel wrongly. Statistics of forgotten snapshots go with them.
 func (m *Metadata) WithoutSnapshots(ids []int64, prev string, now time.Time) (*Metadata, error) {
 	c, err := m.copied(prev, now)
 	if err != nil {
 		return nil, fmt.Errorf("forget snapshots: %w", err)
 	}
-	gone := make(map[int64]bool, len(ids))
-	for _, id := range ids {
-		gone[id] = true
-	}
-	for name, r := range m.Refs {
-		if gone[r.SnapshotID] {
-			return nil, fmt.Errorf("forget snapshot %d: ref %q names it", r.SnapshotID, name)
-		}
-	}
-	c.Snapshots = make([]*Snapshot, 0, len(m.Snapshots))
-	for _, s := range m.Snapshots {
-		if !gone[s.ID] {
-			c.Snapshots = append(c.Snapshots, s)
-		}
-	}
-	for i, e := range slices.Backward(m.SnapshotLog) {
-		if gone[e.SnapshotID] {
-			c.SnapshotLog = m.SnapshotLog[i+1:]
-			break
-		}
+	if err := c.forget(ids); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

@@ -199,6 +199,69 @@ func TestLogsStayBounded(t *testing.T) {
 	}
 }
 
+// A commit that forgets is one change: one time, one entry in the metadata log, and all of it or nothing.
+func TestCommitForgets(t *testing.T) {
+	base := grow(t, newTestMetadata(t), 5)
+	before, err := base.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := nextSnapshot(base)
+	ids := []int64{base.Snapshots[0].ID, base.Snapshots[2].ID, base.CurrentSnapshotID, 12345}
+	m, err := base.WithCommit(s, map[string]string{"k": "v"}, ids, "s3://b/base.json", testTime.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Snapshots) != 3 || m.CurrentSnapshotID != s.ID || m.Properties["k"] != "v" || m.LastUpdatedMs != m.CurrentSnapshot().TimestampMs {
+		t.Errorf("%d snapshots, head %d, updated at %d, the head's time is %d", len(m.Snapshots), m.CurrentSnapshotID, m.LastUpdatedMs, m.CurrentSnapshot().TimestampMs)
+	}
+	if len(m.SnapshotLog) != 1 || len(m.MetadataLog) != len(base.MetadataLog)+1 {
+		t.Errorf("snapshot log of %d entries, metadata log of %d", len(m.SnapshotLog), len(m.MetadataLog))
+	}
+	if text, err := m.Encode(); err != nil {
+		t.Error(err)
+	} else if _, err := ParseMetadata(text); err != nil {
+		t.Error(err)
+	}
+	if _, err := base.WithCommit(s, nil, []int64{s.ID}, "", testTime.Add(time.Hour)); err == nil {
+		t.Error("a commit forgot its own snapshot")
+	}
+	if after, _ := base.Encode(); string(after) != string(before) {
+		t.Error("the change changed its base")
+	}
+}
+
+// Statistics files belong to a snapshot and go with it; the rest of what is carried stays to the letter.
+func TestForgottenSnapshotsTakeTheirStatistics(t *testing.T) {
+	m := grow(t, newTestMetadata(t), 3)
+	text, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, head := m.Snapshots[0].ID, m.CurrentSnapshotID
+	about := func(id int64) string {
+		return fmt.Sprintf(`{"snapshot-id": %d, "statistics-path": "s3://b/%d.puffin"}`, id, id)
+	}
+	members := `,"future":{"a": [1, 2.50]},"statistics":[` + about(first) + "," + about(head) + `],"partition-statistics":[` + about(first) + `]}`
+	m, err = ParseMetadata([]byte(strings.TrimSuffix(string(text), "}") + members))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err = m.WithoutSnapshots([]int64{first}, "", testTime); err != nil {
+		t.Fatal(err)
+	}
+	if text, err = m.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	want := `,"future":{"a": [1, 2.50]},"statistics":[` + about(head) + `],"partition-statistics":[]}`
+	if !strings.HasSuffix(string(text), want) {
+		t.Errorf("metadata ends with\n%s\nwant\n%s", text[max(0, len(text)-len(want)):], want)
+	}
+	if _, err := ParseMetadata(text); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSchemasAndSpecsTakeTheNextID(t *testing.T) {
 	m, err := newTestMetadata(t).WithSchema(&Schema{Fields: []Field{
 		{ID: 8, Name: "n", Type: `{"type":"list","element-id":40,"element":"int","element-required":true}`},

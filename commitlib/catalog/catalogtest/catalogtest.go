@@ -29,6 +29,9 @@ type Env struct {
 	Fault  func(Fault)
 	Settle func()
 
+	// Tag names a snapshot of a table's current state; nil: by the catalog's SwapMetadata.
+	Tag func(t *testing.T, table *catalog.Table, name string, snapshotID int64)
+
 	// Remote says that the service is another process, so that each request takes milliseconds: races are shorter then.
 	Remote bool
 }
@@ -64,6 +67,12 @@ func Run(t *testing.T, open func(t *testing.T) Env) {
 		{"Refresh", refresh},
 		{"StaleBase", staleBase},
 		{"BadChange", badChange},
+		{"Removal", removal},
+		{"RemovalRefused", removalRefused},
+		{"RemovalOnStaleBase", removalOnStaleBase},
+		{"RemovalOfNewTag", removalOfNewTag},
+		{"RemovalLostRequest", removalLostRequest},
+		{"RemovalLostResponse", removalLostResponse},
 		{"CreateRace", createRace},
 		{"SwapRace", swapRace},
 		{"LostRequest", lostRequest},

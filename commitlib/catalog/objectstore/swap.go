@@ -15,7 +15,7 @@ import (
 // Swap implements catalog.Catalog, by the steps that Catalog's comment numbers: one PUT, and one for the hint.
 func (c *Catalog) Swap(ctx context.Context, base *catalog.Table, ch catalog.Change) (*catalog.Table, error) {
 	return c.SwapMetadata(ctx, base, func(m *iceberg.Metadata) (*iceberg.Metadata, error) {
-		return m.WithSnapshot(ch.Snapshot, ch.SetProperties, base.MetadataLocation, c.now())
+		return m.WithCommit(ch.Snapshot, ch.SetProperties, ch.RemoveSnapshots, base.MetadataLocation, c.now())
 	})
 }
 

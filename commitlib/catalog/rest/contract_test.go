@@ -2,10 +2,12 @@ package rest_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -106,7 +108,25 @@ func TestContract(t *testing.T) {
 		return catalogtest.Env{
 			Catalog: newCatalog(t, rest.Config{URI: server.At(proxy).URI, Root: server.Warehouse}),
 			Rival:   newCatalog(t, rest.Config{URI: server.At(proxy).URI}), // which lets the service choose locations
-			Fault:   faults.fault, Settle: faults.settle, Remote: true,
+			Fault:   faults.fault, Settle: faults.settle, Remote: true, Tag: tagAt(server.URI),
 		}
 	})
+}
+
+// tagAt makes tags as another client of the service at that address does.
+func tagAt(uri string) func(t *testing.T, table *catalog.Table, name string, snapshotID int64) {
+	return func(t *testing.T, table *catalog.Table, name string, snapshotID int64) {
+		t.Helper()
+		body := fmt.Sprintf(`{"requirements": [], "updates": [
+			{"action": "set-snapshot-ref", "ref-name": %q, "type": "tag", "snapshot-id": %d}]}`, name, snapshotID)
+		url := fmt.Sprintf("%s/v1/namespaces/%s/tables/%s", uri, table.Ident.Namespace, table.Ident.Name)
+		resp, err := http.Post(url, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if said, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v: %s", resp.Status, err, said)
+		}
+	}
 }

@@ -11,13 +11,15 @@ import (
 	"firn/commitlib/iceberg"
 )
 
-// Swap implements catalog.Catalog: one POST, sent once.
+// Swap implements catalog.Catalog: one POST, sent once; one GET before it where snapshots are to be removed.
 //
 //  1. The change is tried on the base here. What no reader would take is rejected without asking: services do not
-//     check a snapshot's parent, for one.
-//  2. The commit is sent: the snapshot, main moved to it, and the properties, on the requirement that the table is the
-//     same (its UUID) and main is where the base has it. The service applies all of it to its current metadata, or
-//     nothing. THIS IS THE COMMIT POINT.
+//     check a snapshot's parent, for one. Where snapshots are to be removed the table is refreshed first, since
+//     services drop a ref whose snapshot is removed, and no requirement shows that a new ref appeared: if anything
+//     changed since the base, that is a conflict. A ref made in the round trip between the two requests is lost.
+//  2. The commit is sent: the snapshot, main moved to it, the properties, and what is removed, on the requirement that
+//     the table is the same (its UUID) and main is where the base has it; where snapshots are removed, every other ref
+//     as well. The service applies all of it to its current metadata, or nothing. THIS IS THE COMMIT POINT.
 //  3. The answer holds the state that came of it, which may contain what others changed beside main since the base.
 //
 // A crash or a lost answer around step 2 leaves one of two states; a load shows which. The properties are one update:
@@ -66,8 +68,11 @@ type setProperties struct {
 
 func (c *Catalog) swap(ctx context.Context, base *catalog.Table, ch catalog.Change) (*catalog.Table, error) {
 	began := c.now()
-	if _, err := base.Metadata.WithSnapshot(ch.Snapshot, nil, "", began); err != nil {
+	if _, err := base.Metadata.WithCommit(ch.Snapshot, nil, ch.RemoveSnapshots, "", began); err != nil {
 		return nil, fmt.Errorf("%w: %w", catalog.ErrRejected, err)
+	}
+	if err := c.stillCurrent(ctx, base, ch); err != nil {
+		return nil, err
 	}
 	body, err := newCommit(base, ch, began)
 	if err != nil {
@@ -115,5 +120,6 @@ func newCommit(base *catalog.Table, ch catalog.Change, now time.Time) (*commit, 
 	if len(ch.SetProperties) > 0 {
 		body.Updates = append(body.Updates, setProperties{"set-properties", ch.SetProperties})
 	}
+	body.remove(m, ch.RemoveSnapshots)
 	return body, nil
 }

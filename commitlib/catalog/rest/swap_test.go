@@ -85,6 +85,52 @@ func TestCommitRequest(t *testing.T) {
 	}
 }
 
+// TestRemovalRequest pins what a commit that removes snapshots sends beside the rest, and that it is sent only on the
+// table's current state.
+func TestRemovalRequest(t *testing.T) {
+	s := newService(t)
+	c, base := s.opened(rest.Config{})
+	m := base.Metadata
+	for id := int64(1); id <= 3; id++ {
+		snapshot := next(&catalog.Table{Metadata: m, Location: base.Location}, id).Snapshot
+		var err error
+		if m, err = m.WithSnapshot(snapshot, nil, "", time.UnixMilli(1_700_000_000_000+id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.Refs["b"], m.Refs["a"] = iceberg.Ref{SnapshotID: 1, Type: iceberg.RefTag}, iceberg.Ref{SnapshotID: 3, Type: iceberg.RefBranch}
+	base.Metadata = m
+	ch := next(base, 7)
+	ch.RemoveSnapshots = []int64{2, 99}
+	after, err := m.WithCommit(ch.Snapshot, ch.SetProperties, ch.RemoveSnapshots, "", time.UnixMilli(1_700_000_001_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.on("GET "+tablePath, answer(200, tableJSON(m, 1, ""))) // another metadata-location than base's
+	_, err = c.Swap(t.Context(), base, ch)
+	wantError(t, "swap on a base that is not current", err, catalog.ErrConflict)
+	if n := len(s.asked("POST " + tablePath)); n != 0 {
+		t.Fatalf("%d commits were sent on it", n)
+	}
+	if base, err = c.Load(t.Context(), clicks); err != nil {
+		t.Fatal(err)
+	}
+	s.on("POST "+tablePath, answer(200, tableJSON(after, 2, "")))
+	if _, err := c.Swap(t.Context(), base, ch); err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Requirements, Updates []json.RawMessage }
+	if err := json.Unmarshal([]byte(s.asked("POST " + tablePath)[0].body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Requirements) != 4 || len(got.Updates) != 4 {
+		t.Fatalf("%s\n%s", got.Requirements, got.Updates)
+	}
+	sameJSON(t, "ref a", string(got.Requirements[2]), `{"type": "assert-ref-snapshot-id", "ref": "a", "snapshot-id": 3}`)
+	sameJSON(t, "ref b", string(got.Requirements[3]), `{"type": "assert-ref-snapshot-id", "ref": "b", "snapshot-id": 1}`)
+	sameJSON(t, "removal", string(got.Updates[3]), `{"action": "remove-snapshots", "snapshot-ids": [2]}`)
+}
+
 // TestBadChangeIsNotSent: what no reader would take is rejected here; services check less.
 func TestBadChangeIsNotSent(t *testing.T) {
 	s := newService(t)

@@ -182,12 +182,14 @@ func (c *Catalog) Drop(ctx context.Context, id catalog.Ident) error {
 
 // Swap implements catalog.Catalog.
 func (c *Catalog) Swap(ctx context.Context, base *catalog.Table, ch catalog.Change) (*catalog.Table, error) {
+	if err := c.checkRemoval(ctx, base, ch); err != nil {
+		return nil, fmt.Errorf("swap table %s: %w", base.Ident, err)
+	}
 	t, err := c.swap(ctx, base, func(m *iceberg.Metadata, prev string, now time.Time) (*iceberg.Metadata, error) {
-		if c.mode == REST && ch.Snapshot.SequenceNumber <= m.LastSequenceNumber {
-			// The service's 400 "sequence number older than last": a rival's snapshot came and was rolled back.
-			return nil, fmt.Errorf("%w: sequence number %d is not above the last, %d", catalog.ErrConflict, ch.Snapshot.SequenceNumber, m.LastSequenceNumber)
+		if c.mode == REST {
+			return commitREST(base.Metadata, m, ch, prev, now)
 		}
-		return m.WithSnapshot(ch.Snapshot, ch.SetProperties, prev, now)
+		return m.WithCommit(ch.Snapshot, ch.SetProperties, ch.RemoveSnapshots, prev, now)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("swap table %s: %w", base.Ident, err)

@@ -63,16 +63,21 @@ func (l *ListEntry) matches(h Header, entries []Entry) error {
 	for i := range entries {
 		has.count(&entries[i])
 	}
-	differs := func(name string, has, want int64) error {
+	return has.countsAs(l)
+}
+
+// countsAs compares the files that were counted with those that the manifest list states.
+func (l *ListEntry) countsAs(listed *ListEntry) error {
+	differs := func(name string, has, want int) error {
 		if want == Unknown || has == want {
 			return nil
 		}
 		return fmt.Errorf("it has %d %s, its manifest list says %d", has, name, want)
 	}
 	return errors.Join(
-		differs("added files", int64(has.AddedFiles), int64(l.AddedFiles)),
-		differs("existing files", int64(has.ExistingFiles), int64(l.ExistingFiles)),
-		differs("deleted files", int64(has.DeletedFiles), int64(l.DeletedFiles)),
+		differs("added files", l.AddedFiles, listed.AddedFiles),
+		differs("existing files", l.ExistingFiles, listed.ExistingFiles),
+		differs("deleted files", l.DeletedFiles, listed.DeletedFiles),
 	)
 }
 

@@ -37,14 +37,13 @@ func Read(r io.ReaderAt, size int64, schema *iceberg.Schema) (*column.Batch, err
 }
 
 func read(r io.ReaderAt, size int64, schema *iceberg.Schema, limit int64) (b *column.Batch, err error) {
-	defer func() {
-		if p := recover(); p != nil { // of parquet-go's decoder, on bytes that thriftLen let through
-			b, err = nil, fmt.Errorf("read data file: damaged: %v", p)
-		}
-	}()
 	f := reader{r: r, size: size, unread: size, budget: limit}
-	if b, err = f.read(schema); err != nil {
-		return nil, fmt.Errorf("read data file: %w", err)
+	err = guarded("read data file", func() (err error) {
+		b, err = f.read(schema)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return b, nil
 }
@@ -85,43 +84,71 @@ func (f *reader) read(schema *iceberg.Schema) (*column.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	l, err := f.layout(schema)
+	if err != nil {
+		return nil, err
+	}
+	for g := range l.meta.RowGroups {
+		if err := f.group(l, g, b); err != nil {
+			return nil, err
+		}
+	}
+	if int64(b.Len) != l.meta.NumRows {
+		return nil, fmt.Errorf("row groups have %d rows, the footer says %d: damaged", b.Len, l.meta.NumRows)
+	}
+	return b, nil
+}
+
+// layout is what a file's footer says of where a schema's columns are.
+type layout struct {
+	meta    *format.FileMetaData
+	schema  *iceberg.Schema
+	leaves  []int    // places of the leaf columns in the footer's schema
+	sources []source // of each of the schema's columns
+}
+
+func (f *reader) layout(schema *iceberg.Schema) (*layout, error) {
 	meta, err := f.footer()
 	if err != nil {
 		return nil, err
 	}
-	leaves, err := leavesOf(meta.Schema)
-	if err != nil {
+	l := &layout{meta: meta, schema: schema, sources: make([]source, len(schema.Fields))}
+	if l.leaves, err = leavesOf(meta.Schema); err != nil {
 		return nil, err
 	}
-	sources := make([]source, len(schema.Fields))
 	for i, field := range schema.Fields {
-		if sources[i], err = sourceOf(field, meta.Schema, leaves); err != nil {
+		if l.sources[i], err = sourceOf(field, meta.Schema, l.leaves); err != nil {
 			return nil, fmt.Errorf("column %q: %w", field.Name, err)
 		}
 	}
+	for g := range meta.RowGroups {
+		if group := &meta.RowGroups[g]; len(group.Columns) != len(l.leaves) || group.NumRows < 0 {
+			return nil, fmt.Errorf("row group %d has %d columns and %d rows, the schema %d columns: damaged", g, len(group.Columns), group.NumRows, len(l.leaves))
+		}
+	}
+	return l, nil
+}
+
+// group appends the rows of row group g to b.
+func (f *reader) group(l *layout, g int, b *column.Batch) error {
+	group := &l.meta.RowGroups[g]
+	if group.NumRows > math.MaxInt32-int64(b.Len) {
+		return fmt.Errorf("row group %d has %d rows behind %d: damaged", g, group.NumRows, b.Len)
+	}
 	f.zstd = decoders.Get().(*zstd.Decoder)
 	defer decoders.Put(f.zstd)
-	for g := range meta.RowGroups {
-		group := &meta.RowGroups[g]
-		if len(group.Columns) != len(leaves) || group.NumRows < 0 || group.NumRows > math.MaxInt32-int64(b.Len) {
-			return nil, fmt.Errorf("row group %d has %d columns and %d rows, the schema %d columns: damaged", g, len(group.Columns), group.NumRows, len(leaves))
+	for i, field := range l.schema.Fields {
+		if l.sources[i].leaf < 0 {
+			b.Cols[i].SetNull()
+			continue
 		}
-		for i, field := range schema.Fields {
-			if sources[i].leaf < 0 {
-				b.Cols[i].SetNull()
-				continue
-			}
-			c := chunkReader{f: f, field: field, src: sources[i], v: &b.Cols[i], rows: group.NumRows}
-			if err := c.read(group); err != nil {
-				return nil, fmt.Errorf("row group %d, column %q: %w", g, field.Name, err)
-			}
+		c := chunkReader{f: f, field: field, src: l.sources[i], v: &b.Cols[i], rows: group.NumRows}
+		if err := c.read(group); err != nil {
+			return fmt.Errorf("row group %d, column %q: %w", g, field.Name, err)
 		}
-		b.Len += int(group.NumRows)
 	}
-	if int64(b.Len) != meta.NumRows {
-		return nil, fmt.Errorf("row groups have %d rows, the footer says %d: damaged", b.Len, meta.NumRows)
-	}
-	return b, nil
+	b.Len += int(group.NumRows)
+	return nil
 }
 
 // footer reads the file's metadata.

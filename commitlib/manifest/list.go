@@ -56,14 +56,21 @@ func (l *ListEntry) Read(data []byte) (Header, []Entry, error) {
 }
 
 func (l *ListEntry) matches(h Header, entries []Entry) error {
-	if h.Spec.ID != l.SpecID || h.Content != l.Content {
-		return fmt.Errorf("it has partition spec %d and content %d, its manifest list says %d and %d", h.Spec.ID, h.Content, l.SpecID, l.Content)
+	if err := l.headedAs(h); err != nil {
+		return err
 	}
 	var has ListEntry
 	for i := range entries {
 		has.count(&entries[i])
 	}
 	return has.countsAs(l)
+}
+
+func (l *ListEntry) headedAs(h Header) error {
+	if h.Spec.ID != l.SpecID || h.Content != l.Content {
+		return fmt.Errorf("it has partition spec %d and content %d, its manifest list says %d and %d", h.Spec.ID, h.Content, l.SpecID, l.Content)
+	}
+	return nil
 }
 
 // countsAs compares the files that were counted with those that the manifest list states.

@@ -41,26 +41,35 @@ func Read(data []byte) (Header, []Entry, error) {
 }
 
 func read(data []byte) (Header, []Entry, error) {
+	var entries []Entry
+	h, err := each(data, func(e *Entry) error {
+		entries = append(entries, *e)
+		return nil
+	})
+	return h, entries, err
+}
+
+// each calls fn with each entry of a manifest. fn may keep what e holds, and not e.
+func each(data []byte, fn func(e *Entry) error) (Header, error) {
 	c, err := openContainer(data)
 	if err != nil {
-		return Header{}, nil, err
+		return Header{}, err
 	}
 	h, err := headerOf(c.meta)
 	if err != nil {
-		return h, nil, err
+		return h, err
 	}
 	l, err := readLayout(c.meta[keySchema])
 	if err != nil {
-		return h, nil, err
+		return h, err
 	}
 	if file := l.field(idDataFile); file == nil || file.field(idFilePath) == nil {
-		return h, nil, errors.New("its Avro schema lacks the field ids of a manifest entry; is it a manifest that Iceberg wrote?")
+		return h, errors.New("its Avro schema lacks the field ids of a manifest entry; is it a manifest that Iceberg wrote?")
 	}
 	places := make(map[int]int, len(h.Spec.Fields))
 	for i, f := range h.Spec.Fields {
 		places[f.FieldID] = i
 	}
-	var entries []Entry
 	err = c.each(l, func(d *decoder) {
 		e := Entry{File: iceberg.DataFile{Partition: make([][]byte, len(h.Spec.Fields))}}
 		d.entry(l, &e, places)
@@ -70,9 +79,13 @@ func read(data []byte) (Header, []Entry, error) {
 		if h.FormatVersion == 1 {
 			e.SequenceNumber, e.FileSequenceNumber = new(int64), new(int64)
 		}
-		entries = append(entries, e)
+		if d.err == nil {
+			if err := fn(&e); err != nil {
+				d.fail(err)
+			}
+		}
 	})
-	return h, entries, err
+	return h, err
 }
 
 func headerOf(meta map[string]string) (h Header, err error) {

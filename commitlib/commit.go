@@ -18,7 +18,7 @@ func (c *Committer) Commit(ctx context.Context, id catalog.Ident, reqs []*Reques
 	r := &run{Committer: c, id: id, reqs: reqs, began: c.cfg.Clock()}
 	if p := c.parents.take(id); p != nil && r.began.Sub(p.asOf) < MaxParentAge {
 		// Beside rivals a cached parent is rarely current: ask first.
-		r.parent, r.outdated, r.wary = p, p.wary > 0, max(0, p.wary-1)
+		r.parent, r.outdated, r.wary, r.plain = p, p.wary > 0, max(0, p.wary-1), max(0, p.plain-1)
 	}
 	err := r.commit(ctx)
 	if err != nil {
@@ -28,6 +28,7 @@ func (c *Committer) Commit(ctx context.Context, id catalog.Ident, reqs []*Reques
 		if r.parent.wary = r.wary; r.outdated {
 			r.parent.wary = max(1, r.wary) // kept all the same: refreshing it costs less than a load from nothing
 		}
+		r.parent.plain = r.plain
 		c.parents.put(id, r.parent)
 	}
 	results := r.results(err)
@@ -45,6 +46,7 @@ type run struct {
 	parent   *parent
 	outdated bool    // parent is known not to be current, or may not be: refresh it before planning on it
 	wary     int     // of the parent that is put back
+	plain    int     // likewise
 	absent   refusal // why there is no parent after a load
 
 	plan    *plan    // what was decided last; nil until something was
@@ -76,6 +78,8 @@ type try struct {
 //
 // A crash before step 6 leaves the table as it was and objects that nothing names; orphan removal takes them after
 // their grace period. A crash after it leaves requests in the queue that the watermark covers: step 2 skips them.
+//
+// Beside its requests an attempt may keep house (housekeeping.go): nothing of that can fail or hold up the requests.
 //
 // If the swap was refused because a rival's is current, wait a random while, reload, and go back to step 2:
 // never to step 6, since the rival may have applied the same requests, or moved a watermark past them. If its

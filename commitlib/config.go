@@ -44,6 +44,10 @@ type Config struct {
 	SpillBeyond int
 	SpillQuiet  time.Duration
 
+	// KeepSnapshots is how many of main's newest snapshots stay whatever their age, unless the table sets an age: what a
+	// simulation makes less of to see snapshots go. Default 128.
+	KeepSnapshots int
+
 	Clock func() time.Time                                 // default time.Now without its monotonic reading, which stands still while a machine sleeps
 	Sleep func(ctx context.Context, d time.Duration) error // returns ctx.Err() if that comes first; default a timer
 	Rand  func() uint64                                    // snapshot ids, object names, jitter; default math/rand/v2, seeded by the system
@@ -74,6 +78,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxParentBytes, 32<<20)
 	set(&c.SpillBeyond, 64)
 	set(&c.SpillQuiet, 24*time.Hour)
+	set(&c.KeepSnapshots, keepNewest)
 	if c.Clock == nil {
 		c.Clock = func() time.Time { return time.Now().Round(0) }
 	}
@@ -116,6 +121,7 @@ func (c Config) Validate() error {
 	positive("MaxParentBytes", c.MaxParentBytes)
 	positive("SpillBeyond", int64(c.SpillBeyond))
 	positive("SpillQuiet", int64(c.SpillQuiet))
+	positive("KeepSnapshots", int64(c.KeepSnapshots))
 	if c.BackoffMax < c.BackoffMin {
 		errs = append(errs, fmt.Errorf("BackoffMax %s is less than BackoffMin %s", c.BackoffMax, c.BackoffMin))
 	}

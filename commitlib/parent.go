@@ -37,6 +37,8 @@ type parent struct {
 
 	wary int // how many more commits begin with a refresh because a rival was met (waryCommits)
 
+	plain int // how many more commits leave housekeeping (plainCommits)
+
 	size  int64  // of the cache: estimate when it was put
 	putAt uint64 // of the cache
 }

@@ -39,6 +39,9 @@ func (r *run) attempt(ctx context.Context, number int) error {
 		r.counters.conflicts.Add(1)
 		r.outdated = true
 		return err
+	case errors.Is(err, catalog.ErrRejected) && next.keepsHouse():
+		r.stopHousekeeping(err)
+		return err
 	case errors.Is(err, catalog.ErrRejected):
 		return r.refused(ctx, err, "the catalog refuses the commit itself: see the reason")
 	default:
@@ -46,6 +49,9 @@ func (r *run) attempt(ctx context.Context, number int) error {
 		r.counters.unknowns.Add(1)
 		r.outdated = true
 		r.tries = append(r.tries, try{next.snapshot.ID, r.plan.apply})
+		if next.keepsHouse() {
+			r.stopHousekeeping(err)
+		}
 		if safeguard.Off(safeguard.KeepOnUnknown) {
 			r.deleteWritten(ctx, next)
 		}
@@ -78,7 +84,7 @@ func (r *run) swap(ctx context.Context, next *successor) (*catalog.Table, error)
 	r.cfg.Phase("swap", true)
 	defer r.cfg.Phase("swap", false)
 	base := r.parent.table
-	change := catalog.Change{Snapshot: next.snapshot, SetProperties: next.properties}
+	change := catalog.Change{Snapshot: next.snapshot, SetProperties: next.properties, RemoveSnapshots: next.removed}
 	if safeguard.Off(safeguard.WatermarkWithSnapshot) {
 		// The simulation: the watermarks move in a swap of their own, before the snapshot's.
 		if own, ok := r.catalog.(metadataSwapper); ok {
@@ -112,6 +118,7 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 	if next.spillKey != "" {
 		r.counters.spills.Add(1)
 	}
+	r.counters.expired.Add(uint64(len(next.removed)))
 	props := t.Metadata.Properties
 	if t.Metadata.CurrentSnapshotID != id || props[PropWatermarks] != next.properties[PropWatermarks] ||
 		props[PropProtocol] != r.parent.table.Metadata.Properties[PropProtocol] {

@@ -40,8 +40,12 @@ type successor struct {
 	spilled    *spilled
 	list       *manifest.List
 	listKey    string
-	spillKey   string // empty if this attempt wrote none
+	spillKey   string  // empty if this attempt wrote none
+	removed    []int64 // snapshots that leave the metadata
 }
+
+// keepsHouse says that next does more than its requests ask for.
+func (next *successor) keepsHouse() bool { return len(next.removed) > 0 }
 
 // errUnwritable: what the request or the table says cannot be encoded, or the head's manifest list cannot be read; on
 // the same state another attempt would not change that.
@@ -61,6 +65,9 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 	id, sequence := r.newSnapshotID(), meta.LastSequenceNumber+1
 
 	next := &successor{spilled: r.parent.spilled}
+	if r.mayKeepHouse(attempt) {
+		next.removed = expired(meta, r.cfg.Clock(), r.cfg.KeepSnapshots)
+	}
 	fresh := make([]manifest.ListEntry, 0, len(r.written.manifests))
 	for _, m := range r.written.manifests {
 		entry := m.entry

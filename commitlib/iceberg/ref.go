@@ -28,6 +28,30 @@ func (r *Ref) UnmarshalJSON(b []byte) error {
 	return err
 }
 
+// Retention is what a branch's owner set for its snapshots; nil: nothing.
+type Retention struct{ MinSnapshotsToKeep, MaxSnapshotAgeMs *int64 }
+
+// Retention returns the ref's own settings, which come before the table's.
+func (r Ref) Retention() (Retention, error) {
+	var set Retention
+	if r.extra == "" {
+		return set, nil
+	}
+	_, err := eachMember("{"+string(r.extra)+"}", func(key, v string) error {
+		to := map[string]**int64{"min-snapshots-to-keep": &set.MinSnapshotsToKeep, "max-snapshot-age-ms": &set.MaxSnapshotAgeMs}[key]
+		if to == nil || v == "null" {
+			return nil
+		}
+		n, err := asInt64(v)
+		*to = &n
+		return err
+	})
+	if err != nil {
+		return Retention{}, fmt.Errorf("read the retention of a ref: %w", err)
+	}
+	return set, nil
+}
+
 func (r Ref) appendJSON(dst []byte) []byte {
 	dst = appendInt(dst, `{"snapshot-id":`, r.SnapshotID)
 	dst = appendString(append(dst, `,"type":`...), r.Type)

@@ -1,0 +1,203 @@
+package commitlib
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"firn/commitlib/iceberg"
+)
+
+// Table properties that say how long snapshots are kept: Iceberg's names, with its meaning. A branch's own settings on
+// main come before the first two.
+const (
+	propMaxSnapshotAge = "history.expire.max-snapshot-age-ms"
+	propMinSnapshots   = "history.expire.min-snapshots-to-keep"
+	propGC             = "gc.enabled"
+)
+
+const (
+	// keepNewest is how many of main's newest snapshots stay whatever their age, unless the table sets one: what readers
+	// at work, roll-backs and look-ups of late duplicates need.
+	keepNewest = 128
+
+	// keepOlder is into how many equal spans of time the age that snapshots may have is divided; the first snapshot of
+	// each stays. With keepNewest it bounds the metadata: some 260 snapshots of less than 1.5 kB each, whatever the
+	// time between commits, where time alone would keep 432,000 of a table with a commit a second.
+	keepOlder = 128
+
+	// keepLoose is how many snapshots outside of main's history stay within that age beside them: those that a
+	// roll-back took out, or that somebody staged and has not published.
+	keepLoose = 128
+
+	// maxSnapshotAge is how old snapshots become by default: Iceberg's 5 days.
+	maxSnapshotAge = 5 * 24 * time.Hour
+
+	// mostKept bounds what min-snapshots-to-keep can ask for: metadata is read and written whole in each commit, so that
+	// a table must not ask for megabytes of it.
+	mostKept = 1000
+
+	// expireAtLeast is how many snapshots a commit removes at the least, unless one is overdue: on REST a removal costs
+	// a request beside the commit's.
+	expireAtLeast = 32
+
+	// expireAtMost is how many it removes at the most: a table that comes from elsewhere with 50,000 is brought down by
+	// 50 commits.
+	expireAtMost = 1000
+)
+
+// retention is how long a table's snapshots are kept.
+type retention struct {
+	newest int           // of main: so many stay, if they are young or set is false
+	least  int           // of main: so many stay whatever their age
+	age    time.Duration // nothing else that is older stays
+	set    bool          // the table's owner chose the age
+}
+
+// retentionOf reads the table's settings. It is false where nothing may go: the table says so, or says something that
+// cannot be read, in which case doing nothing is the only safe reading.
+func retentionOf(m *iceberg.Metadata, newest int) (r retention, ok bool) {
+	if on, set := m.Properties[propGC]; set && !strings.EqualFold(on, "true") {
+		return r, false
+	}
+	ofMain, err := m.Refs[iceberg.MainBranch].Retention()
+	if err != nil {
+		return r, false
+	}
+	number := func(ofMain *int64, property string) (n int64, set, ok bool) {
+		if ofMain != nil {
+			return *ofMain, true, true
+		}
+		text, set := m.Properties[property]
+		if !set {
+			return 0, false, true
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		return n, true, err == nil
+	}
+	ageMs, ageSet, ageOK := number(ofMain.MaxSnapshotAgeMs, propMaxSnapshotAge)
+	least, leastSet, leastOK := number(ofMain.MinSnapshotsToKeep, propMinSnapshots)
+	if !ageOK || !leastOK {
+		return r, false
+	}
+	r = retention{newest: newest, least: 1, age: maxSnapshotAge, set: ageSet}
+	if ageSet {
+		const most = 100 * 365 * 24 * time.Hour // a Duration holds 292 years
+		r.age = time.Duration(min(max(ageMs, 0), most.Milliseconds())) * time.Millisecond
+	}
+	if leastSet {
+		r.least = int(min(max(least, 1), mostKept))
+	}
+	if !r.set {
+		r.least = max(r.least, r.newest)
+	}
+	return r, true
+}
+
+// span is the width of one of the spans that older snapshots are thinned to.
+func (r retention) span() time.Duration { return max(r.age/keepOlder, time.Millisecond) }
+
+// expired returns the snapshots that a commit on m has to remove, the oldest first; none where it is not worth a
+// removal yet. It depends on m and the time alone, and does not change its mind: of what it keeps by age, nothing goes
+// before it is too old.
+//
+// These stay: what a ref names; the history of every branch but main, which is that branch's owner's; the newest of
+// main's history; within the greatest age the first of each span of time; and within it the newest keepLoose
+// of what is on no history that can be told. (An older snapshot of main is told from a rolled-back one only as long as
+// all between it and the head are there.) Refs are never removed.
+func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
+	r, ok := retentionOf(m, newest)
+	if !ok || len(m.Snapshots) <= 1 {
+		return nil
+	}
+	k := newKeeper(m, r, now)
+	var gone, loose []*iceberg.Snapshot
+	spans := make(map[int64]bool)
+	for _, s := range k.inOrder {
+		span := min(s.TimestampMs, k.nowMs) / r.span().Milliseconds() // clocks of other engines may run ahead
+		first := !spans[span]
+		spans[span] = true
+		switch {
+		case k.held[s.ID]:
+		case s.TimestampMs < k.oldestMs:
+			gone = append(gone, s)
+		case first:
+		case k.onMain[s.ID]:
+			gone = append(gone, s)
+		default:
+			loose = append(loose, s)
+		}
+	}
+	gone = append(gone, loose[:max(0, len(loose)-keepLoose)]...)
+	overdueMs := k.oldestMs - r.span().Milliseconds()
+	overdue := slices.ContainsFunc(gone, func(s *iceberg.Snapshot) bool { return s.TimestampMs < overdueMs })
+	if len(gone) < expireAtLeast && !overdue {
+		return nil
+	}
+	slices.SortFunc(gone, bySequence)
+	ids := make([]int64, 0, min(len(gone), expireAtMost))
+	for _, s := range gone[:min(len(gone), expireAtMost)] {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+// keeper is what is known of a table's snapshots before age decides.
+type keeper struct {
+	inOrder         []*iceberg.Snapshot // by sequence number: times may step back
+	held            map[int64]bool      // stays, whatever its age
+	onMain          map[int64]bool
+	nowMs, oldestMs int64
+}
+
+func newKeeper(m *iceberg.Metadata, r retention, now time.Time) *keeper {
+	k := &keeper{
+		inOrder: m.Snapshots, held: make(map[int64]bool), onMain: make(map[int64]bool, len(m.Snapshots)),
+		nowMs: now.UnixMilli(), oldestMs: now.Add(-r.age).UnixMilli(),
+	}
+	if !slices.IsSortedFunc(k.inOrder, bySequence) {
+		k.inOrder = slices.SortedFunc(slices.Values(m.Snapshots), bySequence)
+	}
+	byID := make(map[int64]*iceberg.Snapshot, len(m.Snapshots))
+	for _, s := range m.Snapshots {
+		byID[s.ID] = s
+	}
+	// ancestors calls fn for a snapshot and what is retained of its history, until fn has seen one.
+	ancestors := func(id int64, fn func(s *iceberg.Snapshot) (seen bool)) {
+		for s := byID[id]; s != nil && !fn(s); s = byID[s.ParentID] {
+		}
+	}
+	n := 0
+	ancestors(m.CurrentSnapshotID, func(s *iceberg.Snapshot) bool {
+		if k.onMain[s.ID] { // foreign metadata may hold a cycle
+			return true
+		}
+		k.onMain[s.ID] = true
+		if n < r.least || n < r.newest && s.TimestampMs >= k.oldestMs {
+			k.held[s.ID] = true
+		}
+		n++
+		return false
+	})
+	others := make(map[int64]bool)
+	for name, ref := range m.Refs {
+		k.held[ref.SnapshotID] = true
+		if ref.Type == iceberg.RefTag || name == iceberg.MainBranch {
+			continue
+		}
+		ancestors(ref.SnapshotID, func(s *iceberg.Snapshot) bool {
+			if others[s.ID] {
+				return true
+			}
+			others[s.ID], k.held[s.ID] = true, true
+			return false
+		})
+	}
+	return k
+}
+
+func bySequence(a, b *iceberg.Snapshot) int {
+	return cmp.Or(cmp.Compare(a.SequenceNumber, b.SequenceNumber), cmp.Compare(a.TimestampMs, b.TimestampMs), cmp.Compare(a.ID, b.ID))
+}

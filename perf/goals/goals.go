@@ -74,7 +74,7 @@ var All = []Goal{
 // Elsewhere are the goals that need more than one daemon and a generator, and what measures them.
 var Elsewhere = []string{
 	"sustained for 10 minutes: perf load -ingestd bin/ingestd -scenario end-to-end -duration 10m; memory without a trend: make soak",
-	"memory on a host of 1 GB, all its troubles at once: TestSmallHost in perf/e2e; queryable latency in AWS's shape: nothing yet",
+	"memory on a host of 1 GB, all its troubles at once: TestSmallHost in perf/e2e; queryable latency in AWS's shape: TestQueryableLatency in perf/e2e/aws",
 	"cost of a warm commit: perf/cost, perf/growth, perf/schemacache",
 }
 

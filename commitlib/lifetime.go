@@ -6,17 +6,17 @@ import "time"
 // whoever removes them, goes by these.
 const (
 	// Grace is how long an object must have been found unreferenced before it may be removed, at least: as long as old
-	// table metadata is kept, so that all that a kept metadata file reaches is there, and a reader that holds an expired
-	// snapshot finishes its scan.
+	// table metadata is kept, so that all that a kept metadata file reaches is there, and a reader that holds an
+	// expired snapshot finishes its scan.
 	Grace = 3 * time.Hour
 
-	// MaxReuse bounds the age at which an attempt may still name an object that it, or an attempt before it, wrote. What
-	// is older is written anew under another name. An object is removed only from a table whose main moved later than
-	// this after the object was made: no attempt that names it can land then, however late its swap arrives.
+	// MaxReuse bounds the age at which an attempt may still name an object that it, or an attempt before it, wrote.
+	// What is older is written anew under another name. An object is removed only from a table whose main moved later
+	// than this after the object was made: no attempt that names it can land then, however late its swap arrives.
 	MaxReuse = Grace / 4
 
-	// ObjectPrefix begins the file names of manifests and of rewritten data files, and stands in those of manifest lists.
-	// By it removal tells them from those of other engines, which may hold on to theirs for as long as they like. Staged
-	// data files are told by log and range.
+	// ObjectPrefix begins the file names of manifests and of rewritten data files, and stands in those of manifest
+	// lists. By it removal tells them from those of other engines, which may hold on to theirs for as long as they
+	// like. Staged data files are told by log and range.
 	ObjectPrefix = "firn-"
 )

@@ -2,6 +2,7 @@ package commitlib
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -17,17 +18,22 @@ type Marks struct {
 	spilled *spilled
 }
 
-// ReadMarks reads all watermarks of a loaded table. Its error is what would stop commits to the table (ErrNotFirn,
-// ErrWatermarksLost, ErrBelowTrace, ErrReplaced and the like), since watermarks that no commit may trust prove nothing to
-// anyone, or the store's.
+// ErrNoCommits is an error of ReadMarks that would stop commits as well: watermarks that no commit may trust prove
+// nothing to anyone.
+var ErrNoCommits = errors.New("table takes no commits")
+
+// ReadMarks reads all watermarks of a loaded table. Its error is ErrNoCommits, with ErrNotFirn, ErrWatermarksLost,
+// ErrBelowTrace, ErrReplaced or what else is wrong, or the store's.
 func ReadMarks(ctx context.Context, store objstore.Store, t *catalog.Table) (*Marks, error) {
 	c := &Committer{store: store}
 	p, err := c.inspect(ctx, t, nil, t.LoadedAt)
-	if err == nil {
-		err = p.stop
+	if err == nil && p.stop != nil {
+		err = fmt.Errorf("%w: %w", ErrNoCommits, p.stop)
 	}
 	if err == nil {
-		err = c.readSpill(ctx, p)
+		if err = c.readSpill(ctx, p); errors.Is(err, ErrWatermarksLost) {
+			err = fmt.Errorf("%w: %w", ErrNoCommits, err)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read watermarks of %s: %w", t.Ident, err)

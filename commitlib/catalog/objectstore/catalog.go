@@ -5,8 +5,8 @@
 //	<namespace>/<table>/metadata/version-hint.text    digits of a version at or below the newest, and nothing else
 //
 // Invariants: version N+1 is made from version N alone, so that the versions are one line of history;
-// the newest version is never deleted; an older one is deleted only when it is older than
-// Config.Retention; the hint is only raised.
+// the newest version is never deleted; an older one is deleted only when a newer one replaced it longer than
+// Config.Retention ago; the hint is only raised, and the version that it names is kept.
 //
 // Readers of other engines (DuckDB, PyIceberg) open exactly the version that the hint names; this package
 // takes the hint as a place to begin looking. Committers and ingestd use it, from any number of processes at
@@ -30,10 +30,12 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// DefaultRetention is how long a metadata file is kept at least after a newer one replaced it. It must be far
-// longer than any invocation or suspended process may sleep between reading a version and creating the next: a
-// deleted version's name can be created again.
-const DefaultRetention = 7 * 24 * time.Hour
+// DefaultRetention is how long a metadata file is kept at least after a newer one replaced it. A deleted version's name can
+// be created again, so it must be far longer than anybody may plan on a version that he saw: a commit's parent is at most
+// 10 minutes old (commitlib.MaxParentAge) and a function runs 15 minutes at the longest. Who sleeps longer is caught by
+// the clock: half of it bounds the age of a swap's base, and all of it the time until its answer. What is kept longer is
+// only in the way: at a commit a second three hours are 11,000 files. The newest 100 stay whatever their age.
+const DefaultRetention = 3 * time.Hour
 
 // MaxMetadataBytes bounds a metadata file, read and written. Reading one allocates about four times its
 // size (2.4 MB with 4,000 snapshots: itself, and 6.2 MB in the parser), and a swap holds the old, the new

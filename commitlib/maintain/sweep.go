@@ -1,0 +1,384 @@
+package maintain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"firn/commitlib"
+	"firn/commitlib/catalog"
+	"firn/commitlib/objstore"
+)
+
+// sweep is one Sweep under way; one goroutine owns it. Its steps are those in Sweeper's comment.
+type sweep struct {
+	*Sweeper
+	id     catalog.Ident
+	opts   Options
+	began  time.Time
+	report *Report
+
+	root       string // the table's folder, with a slash
+	whole      bool
+	table      *catalog.Table // as loaded last
+	looks      *looks
+	live       liveSet
+	walker     *walker
+	candidates []candidate
+	full       bool // there were more
+	data       Tally
+	versions   versions
+	watermarks time.Time // when the file of spilled watermarks was written
+}
+
+func (s *sweep) run(ctx context.Context) error {
+	marks, err := s.load(ctx) // 1
+	if err != nil || s.report.Stopped != "" {
+		return err
+	}
+	if err := s.walk(ctx, marks); err != nil { // 2
+		return err
+	}
+	if err := s.list(ctx, marks); err != nil { // 3
+		return err
+	}
+	if marks, err = s.reload(ctx); err != nil || s.report.Stopped != "" { // 4
+		return err
+	}
+	due, err := s.judge(ctx, marks) // 5
+	if err != nil || s.report.Stopped != "" {
+		return err
+	}
+	if !s.opts.DryRun {
+		if err := s.remember(ctx, len(due) > 0); err != nil { // 6
+			return err
+		}
+	}
+	return s.remove(ctx, due) // 7
+}
+
+// load reads the table, and stops the sweep where the table is not one to sweep.
+func (s *sweep) load(ctx context.Context) (*commitlib.Marks, error) {
+	t, err := s.catalog.Load(ctx, s.id)
+	if err != nil {
+		return nil, err
+	}
+	if s.table != nil && t.Metadata.TableUUID != s.table.Metadata.TableUUID {
+		return nil, s.stop("the table was made anew meanwhile")
+	}
+	s.table = t
+	s.report.Snapshots = len(t.Metadata.Snapshots)
+	if why := exempt(t.Metadata.Properties); why != "" {
+		return nil, s.stop(why)
+	}
+	key, ok := keyOf(s.store, t.Location)
+	if !ok || key == "" {
+		return nil, s.stop(fmt.Sprintf("it lies at %s, outside the store %s", t.Location, s.store.Root()))
+	}
+	s.root = strings.TrimRight(key, "/") + "/"
+	marks, err := commitlib.ReadMarks(ctx, s.store, t)
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return marks, err
+	case errors.Is(err, commitlib.ErrNoCommits):
+		return nil, s.stop(err.Error())
+	}
+	return nil, err
+}
+
+func (s *sweep) stop(why string) error {
+	s.report.Stopped = why
+	return nil
+}
+
+// exempt says why the table's properties keep maintenance away; empty if they do not.
+func exempt(properties map[string]string) string {
+	if strings.EqualFold(properties["gc.enabled"], "false") {
+		return "its property gc.enabled is false"
+	}
+	for key := range properties {
+		if strings.HasPrefix(key, "nessie.") {
+			return "Nessie keeps it: other branches of the catalog may need what this one does not name; use nessie-gc"
+		}
+	}
+	return ""
+}
+
+// walk fills the set of what is live.
+func (s *sweep) walk(ctx context.Context, marks *commitlib.Marks) (err error) {
+	if s.looks, err = readLooks(ctx, s.store, s.root+looksName, s.table.Metadata.TableUUID); err != nil {
+		return err
+	}
+	s.whole = s.opts.Scope == Whole || s.opts.Scope == Due && !s.began.Before(s.looks.wholeNext)
+	s.report.Scope = Metadata
+	if s.whole {
+		s.report.Scope = Whole
+	}
+	s.walker = newWalker(s.store, s.whole, func(n need) { s.live.add(n.key, !n.lenient && s.lists(n.key)) })
+	if err := s.walker.table(ctx, s.table); err != nil {
+		return err
+	}
+	if file := marks.File(); file != "" {
+		s.walker.name(file, need{size: unknownSize, what: "spilled watermarks"})
+	}
+	s.live.seal()
+	s.report.Live = len(s.live.hashes)
+	return nil
+}
+
+// prefixes are what the sweep lists.
+func (s *sweep) prefixes() []string {
+	if s.whole {
+		return []string{s.root}
+	}
+	return []string{s.root + stateFolder, s.root + metadataFolder}
+}
+
+// lists says that the listing must show the key, if there is such an object.
+func (s *sweep) lists(key string) bool {
+	for _, prefix := range s.prefixes() {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// list collects the candidates.
+func (s *sweep) list(ctx context.Context, marks *commitlib.Marks) error {
+	named, _ := keyOf(s.store, marks.File())
+	for _, prefix := range s.prefixes() {
+		err := s.store.List(ctx, prefix, func(o objstore.Info) error {
+			s.found(o, o.Key == named, marks)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("list the table's objects: %w", err)
+		}
+	}
+	s.versions.sort()
+	if s.live.missing == 0 {
+		return nil
+	}
+	return s.missing(ctx)
+}
+
+func (s *sweep) found(o objstore.Info, named bool, marks *commitlib.Marks) {
+	rel := o.Key[len(s.root):]
+	n := readName(rel)
+	s.report.Listed.add(o.Size)
+	if strings.HasPrefix(rel, dataFolder) {
+		s.data.add(o.Size)
+	}
+	if n.kind == version {
+		s.versions.times = append(s.versions.times, versionTime{n.version, o.Modified})
+	}
+	if named {
+		s.watermarks = o.Modified
+	}
+	switch {
+	case s.live.has(o.Key) || n.kind == kept || o.Modified.IsZero():
+	case n.kind == elsewhere:
+		s.report.LeftAlone.add(o.Size)
+		if len(s.report.LeftAloneKeys) < maxExamples {
+			s.report.LeftAloneKeys = append(s.report.LeftAloneKeys, o.Key)
+		}
+	case n.kind == staged && marks.Last(n.log) < n.last:
+		tally(s.report.Waiting, waitsWatermark, o.Size) // there may be any number while commits are held up
+	case len(s.candidates) == maxCandidates:
+		s.full = true
+	default:
+		s.candidates = append(s.candidates, candidate{Info: o, name: n, mark: mark(o)})
+	}
+}
+
+// missing names live objects that the listing did not show. Another engine may have expired snapshots and removed their
+// files since the walk: the next sweep knows.
+func (s *sweep) missing(ctx context.Context) error {
+	var names []string
+	again := newWalker(s.store, s.whole, func(n need) {
+		if len(names) < 3 && !n.lenient && s.lists(n.key) && s.live.unseen(n.key) {
+			names = append(names, n.what+" "+n.key)
+		}
+	})
+	again.broken = func(need, error) error { return nil }
+	if err := again.table(ctx, s.table); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %d in all, such as %s; restore them, or expire the snapshots that name them", ErrDamaged, s.live.missing, strings.Join(names, ", "))
+}
+
+// reload loads from nothing and takes out what is referenced by now.
+func (s *sweep) reload(ctx context.Context) (*commitlib.Marks, error) {
+	before := s.table
+	marks, err := s.load(ctx)
+	if err != nil || s.report.Stopped != "" || s.table.MetadataLocation == before.MetadataLocation && s.table.Token == before.Token {
+		return marks, err
+	}
+	var fresh liveSet
+	s.walker.visit = func(n need) { fresh.add(n.key, false) }
+	if err := s.walker.table(ctx, s.table); err != nil {
+		return nil, err
+	}
+	if file := marks.File(); file != "" {
+		s.walker.name(file, need{size: unknownSize})
+	}
+	fresh.seal()
+	rest := s.candidates[:0]
+	for _, c := range s.candidates {
+		if !fresh.has(c.Key) {
+			rest = append(rest, c)
+		}
+	}
+	s.candidates = rest
+	return marks, nil
+}
+
+// judge returns what may be removed, and prepares what is to be remembered.
+func (s *sweep) judge(ctx context.Context, marks *commitlib.Marks) (due []candidate, err error) {
+	r := rules{
+		now: s.began, grace: s.cfg.Grace, retention: s.cfg.Retention,
+		marks: marks, metadata: s.table.Metadata, watermarks: s.watermarks, versions: s.versions,
+		service: ofService(s.table), keeper: catalog.KeepsMetadata(s.catalog),
+		seen: func(c candidate) (time.Time, bool) { at, ok := s.known(c)[c.mark]; return at, ok },
+	}
+	if !r.service {
+		r.versions.current = readName(metadataFolder + s.table.MetadataLocation[strings.LastIndexByte(s.table.MetadataLocation, '/')+1:]).version
+		if r.versions.hint, err = readHint(ctx, s.store, s.root+metadataFolder+hintName); err != nil {
+			return nil, err
+		}
+	}
+	if r.fence, err = s.fence(ctx); err != nil {
+		return nil, err
+	}
+	var data Tally
+	for i := range s.candidates {
+		c := s.candidates[i]
+		wait := r.judge(c)
+		s.candidates[i].condemned = wait == waitsLook || wait == "" && c.kind != claim && c.kind != version
+		if wait != "" {
+			tally(s.report.Waiting, wait, c.Size)
+			continue
+		}
+		due = append(due, c)
+		if s.inData(c) {
+			data.add(c.Size)
+		}
+	}
+	if data.Objects >= leastShare && 2*data.Objects > s.data.Objects && 2*data.Bytes > s.data.Bytes && !s.opts.Force {
+		return nil, s.stop(fmt.Sprintf("%d of the %d objects under %s%s would go, and most of the bytes: see that the table is as it should be, and sweep by hand with force",
+			data.Objects, s.data.Objects, s.root, dataFolder))
+	}
+	return due, nil
+}
+
+// fence is when the manifest list of main's head was written; zero where main is empty, or its list lies elsewhere.
+func (s *sweep) fence(ctx context.Context) (time.Time, error) {
+	head := s.table.Metadata.CurrentSnapshot()
+	if head == nil {
+		return time.Time{}, nil
+	}
+	key, ok := keyOf(s.store, head.ManifestList)
+	if !ok {
+		return time.Time{}, nil
+	}
+	info, err := s.store.Head(ctx, key)
+	if errors.Is(err, objstore.ErrNotExist) {
+		return time.Time{}, fmt.Errorf("%w: manifest list %s", ErrDamaged, key)
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read when main last moved: %w", err)
+	}
+	return info.Modified, nil
+}
+
+func (s *sweep) inData(c candidate) bool { return strings.HasPrefix(c.Key[len(s.root):], dataFolder) }
+
+// known are the earlier looks at objects like c.
+func (s *sweep) known(c candidate) map[uint64]time.Time {
+	if s.inData(c) {
+		return s.looks.data
+	}
+	return s.looks.metadata
+}
+
+// remember writes down what was found condemned, if that is news, or if something is to be removed: of two sweeps at
+// once only one gets on from here.
+func (s *sweep) remember(ctx context.Context, must bool) error {
+	found := s.cfg.Clock()
+	metadata, data := map[uint64]time.Time{}, map[uint64]time.Time{}
+	news := false
+	for _, c := range s.candidates {
+		if !c.condemned {
+			continue
+		}
+		into := metadata
+		if s.inData(c) {
+			into = data
+		}
+		at, before := s.known(c)[c.mark]
+		if !before {
+			at, news = found, true
+		}
+		into[c.mark] = at
+	}
+	news = news || len(metadata) != len(s.looks.metadata) || s.whole && len(data) != len(s.looks.data)
+	s.looks.metadata = metadata
+	if s.whole {
+		s.looks.data = data
+		every := min(wholeEvery*time.Duration(1+s.report.Listed.Objects/wholeObjects), wholeLongest)
+		s.looks.wholeNext = s.began.Add(every)
+		news = true
+	}
+	if !news && !must {
+		return nil
+	}
+	at, err := s.looks.write(ctx, s.store, s.root+looksName, s.cfg.Clock())
+	if err != nil {
+		return err
+	}
+	if now := s.cfg.Clock(); clockOff(now, at) {
+		return fmt.Errorf("this clock says %s, the store's %s: set it right, since ages are told by both", now.UTC().Format(time.RFC3339), at.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// remove removes what is due, within the bounds.
+func (s *sweep) remove(ctx context.Context, due []candidate) error {
+	s.report.More = s.full
+	var total Tally
+	for len(due) > 0 {
+		batch := due[:min(len(due), deleteBatch)]
+		var keys []string
+		for _, c := range batch {
+			if total.Objects == s.cfg.MaxFiles || total.Objects > 0 && total.Bytes+c.Size > s.cfg.MaxBytes {
+				break
+			}
+			keys = append(keys, c.Key)
+			total.add(c.Size)
+		}
+		if len(keys) == 0 {
+			s.report.More = true
+			return nil
+		}
+		if !s.opts.DryRun {
+			if err := s.store.Delete(ctx, keys...); err != nil {
+				if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					s.report.More = true
+					return nil
+				}
+				return fmt.Errorf("remove objects: %w", err)
+			}
+		}
+		for _, c := range batch[:len(keys)] {
+			tally(s.report.Removed, c.kind.String(), c.Size)
+			if len(s.report.Examples) < maxExamples {
+				s.report.Examples = append(s.report.Examples, c.Key)
+			}
+		}
+		due = due[len(keys):]
+	}
+	return nil
+}

@@ -16,6 +16,14 @@ type Append struct {
 	Table      Table
 	Batch      *column.Batch // over Config.Schema: &b.Batch of an event.Batch; not kept once Append returned
 	ReceivedAt time.Time     // becomes the events' ingest time
+	Room       Room          // what Reserve gave, if it was asked
+	Lender     Lender        // nil: whoever lent Batch waits until Append has returned
+}
+
+// Lender is told, within Append, that the batch has become a block of so many bytes and is not needed any more, so that
+// what waits for a sync holds no more than its block.
+type Lender interface {
+	Encoded(blockBytes int)
 }
 
 // Appended is what an append did.
@@ -30,7 +38,8 @@ type Appended struct {
 // request is an append on its way through the writer. The caller and the writer share nothing of it but done.
 type request struct {
 	table  Table
-	block  []byte
+	room   Room
+	block  []byte // nil: the room is full, so that it is stored in no case
 	rows   int
 	raw    int
 	ingest int64
@@ -71,19 +80,24 @@ func (l *Log) Append(ctx context.Context, a Append) (Appended, error) {
 	if keys != nil && keys.Nulls(a.Batch.Len) == a.Batch.Len {
 		keys = nil
 	}
-	if err := l.refuseEarly(a.Table, keys != nil); err != nil {
+	if err := l.refuseEarly(a, keys != nil); err != nil {
 		l.count.refuse(err)
 		return Appended{}, err
 	}
-	r := &request{table: a.Table, rows: a.Batch.Len, ingest: a.ReceivedAt.UnixMicro(), done: make(chan struct{})}
+	r := &request{table: a.Table, room: a.Room, rows: a.Batch.Len, ingest: a.ReceivedAt.UnixMicro(), done: make(chan struct{})}
 	var err error
-	if r.block, r.raw, err = encodeBlock(a.Batch, r.ingest); err != nil {
-		return Appended{}, &Refusal{Reason: err}
+	if r.room.full == nil {
+		if r.block, r.raw, err = encodeBlock(a.Batch, r.ingest); err != nil {
+			return Appended{}, &Refusal{Reason: err}
+		}
 	}
 	if keys != nil {
 		if r.keys, err = copyKeys(keys, a.Batch.Len); err != nil {
 			return Appended{}, err
 		}
+	}
+	if a.Lender != nil {
+		a.Lender.Encoded(len(r.block))
 	}
 	select {
 	case l.appends <- r:
@@ -123,20 +137,23 @@ func (l *Log) enter() error {
 
 // refuseEarly spares an append that the writer would refuse from being encoded. The writer decides again, exactly; an
 // append with keys may be a retry that needs no room, so only the writer refuses it for want of that.
-func (l *Log) refuseEarly(t Table, keyed bool) error {
+func (l *Log) refuseEarly(a Append, keyed bool) error {
 	if !l.hasRoom() {
 		return &Refusal{ErrDiskFull, retryDisk}
 	}
 	if keyed {
 		return nil
 	}
+	if err := a.Room.Full(); err != nil || a.Room.bytes > 0 {
+		return err
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.space.pinned >= l.cfg.MaxBytes {
-		return &Refusal{ErrFull, retryFull}
+		return l.bound.refuse(ErrFull, l.cfg.Clock())
 	}
-	if s := l.shares[t.UUID]; s != nil && s.bytes >= l.cfg.MaxTableBytes {
-		return &Refusal{ErrTableFull, retryFull}
+	if s := l.shares[a.Table.UUID]; s != nil && s.bytes >= l.cfg.MaxTableBytes {
+		return s.bound.refuse(ErrTableFull, l.cfg.Clock())
 	}
 	return nil
 }

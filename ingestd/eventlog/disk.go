@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long a refused producer is told to wait, by reason.
+// How long a refused producer is told to wait, by reason; at the bounds on the backlog bound.refuse says it.
 const (
-	retryFull  = 5 * time.Second  // a segment is cut, committed and trimmed about every ten
 	retryDisk  = 10 * time.Second // someone has to make room
 	retryDedup = time.Minute      // keys expire one by one, over hours
 )

@@ -15,6 +15,8 @@
 //   - After a failed write nothing is acked any more (Fatal), since nobody knows whether the write is there.
 //   - Memory: MaxGroupBytes twice (batch and its copy in C), TailBytes, the encoded blocks of the callers inside
 //     Append, and about 500 bytes a track. Nothing grows with the backlog.
+//   - Bounds are decided by the writer, exactly; before that Refuses and Reserve say, by an estimate, what would be
+//     decoded in vain. They refuse no retry of what is stored.
 //
 // # The append protocol
 //

@@ -35,9 +35,11 @@ type Log struct {
 	byTable map[trackID]*track
 	shares  map[uuid.UUID]*share
 	space   space
+	lately  compression
 	dedup   int64         // bytes of remembered keys
 	changed chan struct{} // closed and replaced when a track gets events to cut
 
+	bound bound
 	disk  disk
 	tail  tail
 	count counters
@@ -114,7 +116,7 @@ func (l *Log) Refused() error {
 	case l.lowDisk:
 		return &Refusal{ErrDiskFull, retryDisk}
 	case l.space.pinned > l.cfg.MaxBytes-l.cfg.MaxBytes/64:
-		return &Refusal{ErrFull, retryFull}
+		return &Refusal{ErrFull, minRetry}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -132,6 +133,23 @@ func (l *Log) recoverTracks(w *writer) error {
 			return fmt.Errorf("track %d (log %v, table %s): %w", t.id, t.log, t.table.Name, err)
 		}
 		l.tracks[t.id], l.byTable[trackID{t.log, t.table.UUID}] = t, t
+	}
+	return l.recoverKeyed()
+}
+
+// recoverKeyed finds the tables that have idempotency keys in the store, at the cost of a look for each.
+func (l *Log) recoverKeyed() error {
+	if l.dedup == 0 {
+		return nil
+	}
+	for table, s := range l.shares {
+		err := l.store.Iterate(kv.Dedup, dedupKey(nil, table, nil), nil, false, func(k, _ []byte) error {
+			s.keyed = bytes.HasPrefix(k, table[:])
+			return kv.ErrStop
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

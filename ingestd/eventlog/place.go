@@ -17,7 +17,9 @@ import (
 func (w *writer) add(r *request) {
 	dropped, err := w.decide(r)
 	if err == nil && r.result.Accepted > 0 {
-		err = w.admit(r)
+		if err = r.room.Full(); err == nil {
+			err = w.admit(r)
+		}
 	}
 	if err == nil && r.result.Accepted > 0 {
 		err = w.store(r, dropped)
@@ -36,11 +38,11 @@ func (w *writer) admit(r *request) error {
 	case !l.hasRoom():
 		return &Refusal{ErrDiskFull, retryDisk}
 	case l.space.pinned+w.grown+n > l.cfg.MaxBytes:
-		return &Refusal{ErrFull, retryFull}
+		return l.bound.refuse(ErrFull, l.cfg.Clock())
 	case share != nil && share.bytes+share.group+n > l.cfg.MaxTableBytes:
-		return &Refusal{ErrTableFull, retryFull}
+		return share.bound.refuse(ErrTableFull, l.cfg.Clock())
 	case share == nil && n > l.cfg.MaxTableBytes:
-		return &Refusal{ErrTableFull, retryFull}
+		return &Refusal{ErrTableFull, maxRetry}
 	}
 	return nil
 }

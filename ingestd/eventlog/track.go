@@ -69,7 +69,9 @@ type track struct {
 // share counts one table's live bytes over all its tracks.
 type share struct {
 	bytes int64 // protected by Log.mu
+	keyed bool  // idempotency keys of the table may be in the store; protected by Log.mu
 	group int64 // the writer's own: what the group under way adds
+	bound bound
 }
 
 func (t *track) info(current uuid.UUID) TrackInfo {

@@ -121,10 +121,15 @@ func (l *Log) trimTrack(t *track, before int64) (trimmed bool, err error) {
 				return nil
 			},
 			publish: func() {
+				pinned := l.space.pinned
 				for _, e := range gone {
 					l.space.remove(e.position, int64(e.length))
 				}
+				if l.space.pinned < pinned {
+					l.bound.drained()
+				}
 				t.share.bytes -= freed
+				t.share.bound.drained()
 				l.count.trimmed(len(gone))
 			},
 		})

@@ -191,7 +191,9 @@ func (w *writer) publish() {
 	for _, r := range w.accepted {
 		n := int64(len(r.block))
 		l.space.add(n)
+		l.lately.add(r.raw, len(r.block))
 		r.track.share.bytes += n
+		r.track.share.keyed = r.track.share.keyed || r.keys != nil
 	}
 	for _, t := range w.touched {
 		t.state = t.next

@@ -6,8 +6,11 @@
 //     any other reply means that the request as a whole was refused, except a 5xx or a lost connection after the append
 //     began, whose outcome the producer does not know (idempotency keys make its retry safe).
 //   - Memory is bounded by configuration: what request bodies hold, compressed and expanded, is taken from one budget
-//     as their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued. What
-//     arrives with a request's head lies in the connection's read buffer of 16 KiB, and their number is bounded.
+//     as their bytes arrive, never as they are announced; beyond it requests are refused with 503, not queued. A request
+//     that waits for its sync holds its block only, in the same budget. What arrives with a request's head lies in the
+//     connection's read buffer of 16 KiB, and their number is bounded.
+//   - Refusing is cheaper than taking, or overload would leave nothing for what is taken: without room in the log a
+//     request is refused before its body is read, let alone decoded (store).
 //   - A slow, lying or malformed request costs its own connection only.
 //   - Where a request ends is decided by net/http's parser alone, also where its server is spared (direct).
 //
@@ -38,6 +41,9 @@ import (
 // Log is what the interface needs of the event log.
 type Log interface {
 	Append(ctx context.Context, a eventlog.Append) (eventlog.Appended, error)
+	Refuses(table uuid.UUID, bytes int64, keyed bool) error
+	Reserve(table uuid.UUID, bytes int64, keyed bool) (eventlog.Room, error)
+	GiveBack(r eventlog.Room)
 	ReadPage(ctx context.Context, q eventlog.Query) (eventlog.Page, error)
 	Tracks() []eventlog.TrackInfo
 	Refused() error
@@ -92,8 +98,8 @@ type Deps struct {
 type Config struct {
 	Limits event.Limits // of one request's events
 
-	// InFlightBytes bounds what all request bodies under way hold, compressed and expanded. Decoding and appending a
-	// body takes about twice as much again.
+	// InFlightBytes bounds what all request bodies under way hold, compressed and expanded, and what is left of them
+	// while they wait for a sync. Those that are being decoded, about one a CPU, take about twice as much again.
 	InFlightBytes int64
 
 	// BodyTimeout bounds how long a body may take to arrive, and BodyIdle the pause between two pieces of it: 408.

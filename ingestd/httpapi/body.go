@@ -17,6 +17,7 @@ type buffer struct {
 	b      []byte
 	budget *budget
 	lent   bool
+	kept   int64 // of the budget, beside b
 }
 
 // Buffers are pooled by capacity: each step is grown to from the one before, so a body is copied at most once for each.
@@ -59,13 +60,29 @@ func (f *buffer) grow(limit int) error {
 	return nil
 }
 
+// shrink gives the memory back, and keeps a part of what the budget counted of it: at most so many bytes.
+func (f *buffer) shrink(bytes int64) {
+	held := f.recycle()
+	f.kept = min(bytes, held)
+	f.budget.give(held - f.kept)
+}
+
 // release gives the memory back. The buffer is empty afterwards and may be used again.
 func (f *buffer) release() {
-	if cap(f.b) == 0 || f.lent {
-		f.b = nil
-		return
+	if f.budget == nil {
+		return // nothing was read
 	}
-	f.budget.give(int64(cap(f.b)))
+	f.budget.give(f.recycle() + f.kept)
+	f.kept = 0
+}
+
+// recycle puts the memory into its pool, and returns what the budget counted of it.
+func (f *buffer) recycle() (held int64) {
+	if f.lent {
+		f.b = nil
+		return 0
+	}
+	held = int64(cap(f.b))
 	for i, n := range steps {
 		if cap(f.b) == n {
 			b := f.b[:0]
@@ -73,30 +90,23 @@ func (f *buffer) release() {
 		}
 	}
 	f.b = nil
+	return held
 }
 
-// readBody reads a request's body and expands it. The caller releases the buffer.
-func (a *API) readBody(w http.ResponseWriter, r *http.Request, limit int) (*buffer, error) {
+// readBody reads a request's body into an empty buffer, and expands it. The caller releases the buffer, whatever comes.
+func (a *API) readBody(body *buffer, w http.ResponseWriter, r *http.Request, limit int) error {
 	encoding, err := contentEncoding(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	body := &buffer{budget: &a.budget}
-	if err := a.receive(body, w, r, limit); err != nil {
-		body.release()
-		return nil, err
+	body.budget = &a.budget
+	if err := a.receive(body, w, r, limit); err != nil || encoding == "" {
+		return err
 	}
-	if encoding == "" {
-		return body, nil
-	}
-	expanded := &buffer{budget: &a.budget}
-	err = a.expand(expanded, body.b, encoding, limit)
-	body.release()
-	if err != nil {
-		expanded.release()
-		return nil, err
-	}
-	return expanded, nil
+	sent := *body
+	defer sent.release()
+	*body = buffer{budget: &a.budget}
+	return a.expand(body, sent.b, encoding, limit)
 }
 
 // receive reads the body as it was sent. On an error the rest of it stays unread, and the connection is closed.
@@ -111,6 +121,9 @@ func (a *API) receive(body *buffer, w http.ResponseWriter, r *http.Request, limi
 		if body.b, body.lent = direct.whole(); body.lent {
 			return nil
 		}
+	}
+	if err := a.budget.begin(max(r.ContentLength, 0)); err != nil {
+		return err
 	}
 	conn := http.NewResponseController(w)
 	start := time.Now()

@@ -16,6 +16,16 @@ import (
 // decoder fills a batch from a body; def is what the table and the headers say.
 type decoder func(dst *event.Batch, body []byte, def event.Defaults) error
 
+// keys says where a request's idempotency keys are: such a request may be a retry of what is stored, which needs no
+// room in the log.
+type keys int
+
+const (
+	noKeys      keys = iota
+	keyInHeader      // one event, with a key
+	keysInBody       // perhaps: event.MayHoldKeys knows more
+)
+
 // postEvent takes one event: the body is its payload.
 func (a *API) postEvent(w http.ResponseWriter, r *http.Request) error {
 	m, err := mediaOf(r)
@@ -30,10 +40,11 @@ func (a *API) postEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var keyBytes []byte
+	where := noKeys
 	if keyed {
-		keyBytes = []byte(key)
+		keyBytes, where = []byte(key), keyInHeader
 	}
-	return a.ingest(w, r, func(dst *event.Batch, body []byte, def event.Defaults) error {
+	return a.ingest(w, r, where, func(dst *event.Batch, body []byte, def event.Defaults) error {
 		if m == mediaJSON {
 			if err := event.CheckJSON(body, a.cfg.Limits); err != nil {
 				return err
@@ -55,17 +66,17 @@ func (a *API) postBulk(w http.ResponseWriter, r *http.Request) error {
 	if _, keyed := r.Header["Idempotency-Key"]; keyed {
 		return newFault("invalid_header", "give each record its own idempotency_key", "Idempotency-Key would apply to many events")
 	}
-	decode := event.DecodeBulk
+	decode, where := event.DecodeBulk, keysInBody
 	if m == mediaNDJSON {
-		decode = event.DecodeNDJSON
+		decode, where = event.DecodeNDJSON, noKeys
 	}
-	return a.ingest(w, r, func(dst *event.Batch, body []byte, def event.Defaults) error {
+	return a.ingest(w, r, where, func(dst *event.Batch, body []byte, def event.Defaults) error {
 		return decode(dst, body, a.cfg.Limits, def)
 	})
 }
 
 // ingest is the way of every request with events: store them, wait as asked, reply.
-func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) error {
+func (a *API) ingest(w http.ResponseWriter, r *http.Request, where keys, decode decoder) error {
 	if err := a.open(); err != nil {
 		return err
 	}
@@ -73,7 +84,7 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 	if err != nil {
 		return err
 	}
-	t, res, err := a.store(w, r, decode)
+	t, res, err := a.store(w, r, where, decode)
 	if err != nil {
 		return err
 	}
@@ -108,9 +119,13 @@ func (a *API) ingest(w http.ResponseWriter, r *http.Request, decode decoder) err
 }
 
 // store reads, decodes and appends. Whatever is wrong with the request is found before the append;
-// nothing of it is stored then, and no table is made for it. Body and batch are given back when it
-// returns, however long the reply takes.
-func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *registry.Table, res eventlog.Appended, err error) {
+// nothing of it is stored then, and no table is made for it. Body and batch are given back as soon as the log has made
+// its block of them, however long its sync and the reply take.
+//
+// Under overload most requests are refused, so that refusing has to cost less than taking: the log is asked before the
+// body is read, and once more when it has arrived, before it is decoded. Then room is promised to it, so that what
+// was begun is not in vain.
+func (a *API) store(w http.ResponseWriter, r *http.Request, where keys, decode decoder) (t *registry.Table, res eventlog.Appended, err error) {
 	received := a.Now()
 	name := r.PathValue("table")
 	t, known := a.Registry.Get(name)
@@ -132,14 +147,26 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 	if h.TimestampMs, _, err = header(r, "X-Timestamp-Ms"); err != nil {
 		return t, res, err
 	}
-	body, err := a.readBody(w, r, a.cfg.Limits.MaxBodyBytes)
-	if err != nil {
+	if known {
+		if err := a.Log.Refuses(t.UUID, r.ContentLength, where != noKeys); err != nil {
+			return t, res, err
+		}
+	}
+	work := new(load)
+	defer work.release()
+	body := &work.body
+	if err := a.readBody(body, w, r, a.cfg.Limits.MaxBodyBytes); err != nil {
 		return t, res, err
 	}
-	defer body.release()
-	batch := event.Get(len(body.b))
-	defer batch.Release()
-
+	size := len(body.b)
+	var room eventlog.Room
+	if known {
+		if room, err = a.reserve(t, body.b, where); err != nil {
+			return t, res, err
+		}
+		defer a.Log.GiveBack(room)
+	}
+	work.batch = event.Get(size)
 	fill := func(binary bool, minTime, maxTime int64) error {
 		def, err := event.Defaults{
 			TimeMicros: received.UnixMilli() * 1000, // producers state milliseconds, so that is what an event without a time gets
@@ -148,7 +175,7 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 		if err != nil {
 			return err
 		}
-		return decode(batch, body.b, def)
+		return decode(work.batch, body.b, def)
 	}
 	if known {
 		t, err = a.Registry.Ensure(r.Context(), name)
@@ -168,11 +195,41 @@ func (a *API) store(w http.ResponseWriter, r *http.Request, decode decoder) (t *
 		return t, res, err
 	}
 	start := a.Now()
-	res, err = a.Log.Append(r.Context(), eventlog.Append{Table: eventlog.Table{Name: t.Name, UUID: t.UUID}, Batch: &batch.Batch, ReceivedAt: received})
+	res, err = a.Log.Append(r.Context(), eventlog.Append{Table: eventlog.Table{Name: t.Name, UUID: t.UUID}, Batch: &work.batch.Batch,
+		ReceivedAt: received, Room: room, Lender: work})
 	if err == nil {
-		a.Metrics.appended(a.Now().Sub(start), res.Accepted, res.Duplicates, len(body.b))
+		a.Metrics.appended(a.Now().Sub(start), res.Accepted, res.Duplicates, size)
 	}
 	return t, res, err
+}
+
+// reserve asks the log for room for a body that has arrived.
+func (a *API) reserve(t *registry.Table, body []byte, where keys) (eventlog.Room, error) {
+	room, err := a.Log.Reserve(t.UUID, int64(len(body)), where != noKeys)
+	if err == nil && where == keysInBody && room.Full() != nil && !event.MayHoldKeys(body) {
+		return a.Log.Reserve(t.UUID, int64(len(body)), false)
+	}
+	return room, err
+}
+
+// load is what a request's events hold on their way into the log: their body, and the batch that it is decoded into.
+type load struct {
+	body  buffer
+	batch *event.Batch // nil: none yet, or given back
+}
+
+// Encoded implements eventlog.Lender. The block that waits for its sync stands in the budget in the body's place.
+func (x *load) Encoded(blockBytes int) {
+	x.batch.Release()
+	x.batch = nil
+	x.body.shrink(int64(blockBytes))
+}
+
+func (x *load) release() {
+	if x.batch != nil {
+		x.batch.Release()
+	}
+	x.body.release()
 }
 
 // first returns the table of an event for a name that is not known here. A first event makes its table, so it must

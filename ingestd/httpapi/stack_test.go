@@ -40,6 +40,8 @@ type stack struct {
 }
 
 type options struct {
+	store    kv.Store // nil: one in memory
+	log      func(*eventlog.Config)
 	config   func(*Config)
 	registry func(*registry.Config)
 	deps     func(*Deps)
@@ -49,7 +51,14 @@ func newStack(t testing.TB, o options) *stack {
 	t.Helper()
 	logs := eventlog.Default()
 	logs.Schema = event.Schema
-	l, err := eventlog.Open(kv.NewMem(), logs)
+	if o.log != nil {
+		o.log(&logs)
+	}
+	var store kv.Store = kv.NewMem()
+	if o.store != nil {
+		store = o.store
+	}
+	l, err := eventlog.Open(store, logs)
 	if err != nil {
 		t.Fatal(err)
 	}

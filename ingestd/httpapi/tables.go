@@ -88,11 +88,11 @@ func (a *API) putTable(w http.ResponseWriter, r *http.Request) error {
 	} else if m != mediaJSON && m != mediaNone {
 		return unsupportedType(r.Header.Get("Content-Type"))
 	}
-	body, err := a.readBody(w, r, maxSettingsBytes)
-	if err != nil {
+	var body buffer
+	defer body.release()
+	if err := a.readBody(&body, w, r, maxSettingsBytes); err != nil {
 		return err
 	}
-	defer body.release()
 	change, err := settingsChange(body.b)
 	if err != nil {
 		return err

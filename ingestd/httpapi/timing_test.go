@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"firn/ingestd/eventlog"
@@ -22,6 +23,12 @@ type freeLog struct{ Log }
 func (freeLog) Append(_ context.Context, a eventlog.Append) (eventlog.Appended, error) {
 	return eventlog.Appended{First: 1, Last: eventlog.Seq(a.Batch.Len), Accepted: a.Batch.Len}, nil
 }
+
+func (freeLog) Refuses(uuid.UUID, int64, bool) error { return nil }
+
+func (freeLog) Reserve(uuid.UUID, int64, bool) (eventlog.Room, error) { return eventlog.Room{}, nil }
+
+func (freeLog) GiveBack(eventlog.Room) {}
 
 // oneTable knows one table.
 type oneTable struct {

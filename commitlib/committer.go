@@ -18,6 +18,7 @@ type Committer struct {
 	cfg      Config
 	counters counters
 	parents  parents
+	merging  sync.Mutex // held while manifests are merged; see run.merge
 }
 
 // New returns a committer; fields of cfg that are zero take their defaults.

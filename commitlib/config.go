@@ -48,6 +48,10 @@ type Config struct {
 	// simulation makes less of to see snapshots go. Default 128.
 	KeepSnapshots int
 
+	// MergeManifests is how many manifests of about one size become one: what a simulation makes less of to see them
+	// merged. Default 10.
+	MergeManifests int
+
 	Clock func() time.Time                                 // default time.Now without its monotonic reading, which stands still while a machine sleeps
 	Sleep func(ctx context.Context, d time.Duration) error // returns ctx.Err() if that comes first; default a timer
 	Rand  func() uint64                                    // snapshot ids, object names, jitter; default math/rand/v2, seeded by the system
@@ -79,6 +83,8 @@ func (c Config) withDefaults() Config {
 	set(&c.SpillBeyond, 64)
 	set(&c.SpillQuiet, 24*time.Hour)
 	set(&c.KeepSnapshots, keepNewest)
+	set(&c.MergeManifests, mergeAt)
+	c.MergeManifests = max(c.MergeManifests, 2) // with less a merge would never end
 	if c.Clock == nil {
 		c.Clock = func() time.Time { return time.Now().Round(0) }
 	}
@@ -106,8 +112,11 @@ func set[T comparable](field *T, value T) {
 
 // Validate joins every violation.
 func (c Config) Validate() error {
-	c = c.withDefaults()
 	var errs []error
+	if c.MergeManifests < 0 || c.MergeManifests == 1 {
+		errs = append(errs, fmt.Errorf("MergeManifests is %d, want at least 2", c.MergeManifests))
+	}
+	c = c.withDefaults()
 	positive := func(name string, v int64) {
 		if v < 1 {
 			errs = append(errs, fmt.Errorf("%s is %d, want at least 1", name, v))

@@ -25,6 +25,7 @@ type Counters struct {
 	DeadLettered uint64 // messages that can never succeed and left the queue, rejected ones included
 	Spills       uint64 // spilled-watermarks files written
 	Expired      uint64 // snapshots removed from tables' metadata by these commits
+	Merged       uint64 // manifests that left the lists of these commits, most of them for a larger one
 	Claims       uint64 // requests read from the store, where the queue takes none of their size
 	ClaimsGone   uint64 // messages dropped because that request is there no more
 }
@@ -32,7 +33,7 @@ type Counters struct {
 // counters are Counters while they count.
 type counters struct {
 	commits, commitNanos, applied, events, files, bytes, conflicts, unknowns, loads,
-	skipped, gaps, overlaps, tooOld, rejected, undecided, deadLettered, spills, expired, claims, claimsGone atomic.Uint64
+	skipped, gaps, overlaps, tooOld, rejected, undecided, deadLettered, spills, expired, merged, claims, claimsGone atomic.Uint64
 }
 
 // Counters returns what has been counted so far; each number is exact, the set is not one instant's.
@@ -44,6 +45,6 @@ func (c *Committer) Counters() Counters {
 		Conflicts: n.conflicts.Load(), Unknowns: n.unknowns.Load(), Loads: n.loads.Load(),
 		Skipped: n.skipped.Load(), Gaps: n.gaps.Load(), Overlaps: n.overlaps.Load(), TooOld: n.tooOld.Load(),
 		Rejected: n.rejected.Load(), Undecided: n.undecided.Load(), DeadLettered: n.deadLettered.Load(), Spills: n.spills.Load(),
-		Expired: n.expired.Load(), Claims: n.claims.Load(), ClaimsGone: n.claimsGone.Load(),
+		Expired: n.expired.Load(), Merged: n.merged.Load(), Claims: n.claims.Load(), ClaimsGone: n.claimsGone.Load(),
 	}
 }

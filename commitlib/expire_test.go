@@ -245,6 +245,7 @@ func TestExpiredBoundsAnyHistory(t *testing.T) {
 		p := newPast(t, keepNewest)
 		steps := []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour}
 		held := 0 // snapshots that refs hold, at most
+		p.commit(0, nil)
 		for range 1200 {
 			any := func() int64 { return p.m.Snapshots[rng.IntN(len(p.m.Snapshots))].ID }
 			switch rng.IntN(100) {

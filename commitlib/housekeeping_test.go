@@ -13,10 +13,10 @@ import (
 	"firn/commitlib/catalog/twin"
 )
 
-// tidy is a committer's configuration by which a test's few commits see snapshots go.
+// tidy is a committer's configuration by which a test's few commits see snapshots go and manifests merged.
 func (w *world) tidy() Config {
 	cfg := w.config()
-	cfg.KeepSnapshots = 5
+	cfg.KeepSnapshots, cfg.MergeManifests = 5, 3
 	return cfg
 }
 

@@ -40,7 +40,7 @@ func (r *run) attempt(ctx context.Context, number int) error {
 		r.outdated = true
 		return err
 	case errors.Is(err, catalog.ErrRejected) && next.keepsHouse():
-		r.stopHousekeeping(err)
+		r.stopHousekeeping("a swap that held some", err)
 		return err
 	case errors.Is(err, catalog.ErrRejected):
 		return r.refused(ctx, err, "the catalog refuses the commit itself: see the reason")
@@ -50,7 +50,7 @@ func (r *run) attempt(ctx context.Context, number int) error {
 		r.outdated = true
 		r.tries = append(r.tries, try{next.snapshot.ID, r.plan.apply})
 		if next.keepsHouse() {
-			r.stopHousekeeping(err)
+			r.stopHousekeeping("a swap that held some", err)
 		}
 		if safeguard.Off(safeguard.KeepOnUnknown) {
 			r.deleteWritten(ctx, next)
@@ -119,6 +119,9 @@ func (r *run) succeed(next *successor, t *catalog.Table, swapped time.Time) {
 		r.counters.spills.Add(1)
 	}
 	r.counters.expired.Add(uint64(len(next.removed)))
+	if next.merged != nil {
+		r.counters.merged.Add(uint64(len(next.merged.gone)))
+	}
 	props := t.Metadata.Properties
 	if t.Metadata.CurrentSnapshotID != id || props[PropWatermarks] != next.properties[PropWatermarks] ||
 		props[PropProtocol] != r.parent.table.Metadata.Properties[PropProtocol] {

@@ -42,10 +42,11 @@ type successor struct {
 	listKey    string
 	spillKey   string  // empty if this attempt wrote none
 	removed    []int64 // snapshots that leave the metadata
+	merged     *merged // manifests that leave the list; nil: none
 }
 
 // keepsHouse says that next does more than its requests ask for.
-func (next *successor) keepsHouse() bool { return len(next.removed) > 0 }
+func (next *successor) keepsHouse() bool { return len(next.removed) > 0 || next.merged != nil }
 
 // errUnwritable: what the request or the table says cannot be encoded, or the head's manifest list cannot be read; on
 // the same state another attempt would not change that.
@@ -67,6 +68,7 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 	next := &successor{spilled: r.parent.spilled}
 	if r.mayKeepHouse(attempt) {
 		next.removed = expired(meta, r.cfg.Clock(), r.cfg.KeepSnapshots)
+		next.merged = r.merge(ctx, before)
 	}
 	fresh := make([]manifest.ListEntry, 0, len(r.written.manifests))
 	for _, m := range r.written.manifests {
@@ -75,7 +77,16 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 		fresh = append(fresh, entry)
 	}
 	var listBody []byte
-	if next.list, listBody, err = before.Extend(fresh, id, meta.CurrentSnapshotID, sequence); err != nil {
+	if next.merged == nil {
+		next.list, listBody, err = before.Extend(fresh, id, meta.CurrentSnapshotID, sequence)
+	} else {
+		if next.merged.entry != nil {
+			fresh = append(fresh, *next.merged.entry)
+		}
+		gone := func(path string) bool { return next.merged.gone[path] }
+		next.list, listBody, err = before.Replace(gone, fresh, id, meta.CurrentSnapshotID, sequence)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnwritable, err)
 	}
 	listAt := fmt.Sprintf("%ssnap-%d-%d-%s%s.avro", folder, id, attempt, ObjectPrefix, r.newUUID())

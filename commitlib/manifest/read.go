@@ -51,41 +51,60 @@ func read(data []byte) (Header, []Entry, error) {
 
 // each calls fn with each entry of a manifest. fn may keep what e holds, and not e.
 func each(data []byte, fn func(e *Entry) error) (Header, error) {
-	c, err := openContainer(data)
+	m, err := open(data)
 	if err != nil {
-		return Header{}, err
+		return m.header, err
 	}
-	h, err := headerOf(c.meta)
-	if err != nil {
-		return h, err
-	}
-	l, err := readLayout(c.meta[keySchema])
-	if err != nil {
-		return h, err
-	}
-	if file := l.field(idDataFile); file == nil || file.field(idFilePath) == nil {
-		return h, errors.New("its Avro schema lacks the field ids of a manifest entry; is it a manifest that Iceberg wrote?")
-	}
-	places := make(map[int]int, len(h.Spec.Fields))
-	for i, f := range h.Spec.Fields {
-		places[f.FieldID] = i
-	}
-	err = c.each(l, func(d *decoder) {
-		e := Entry{File: iceberg.DataFile{Partition: make([][]byte, len(h.Spec.Fields))}}
-		d.entry(l, &e, places)
-		if d.err == nil && e.File.Path == "" {
-			d.fail(errors.New("it has no file path"))
-		}
-		if h.FormatVersion == 1 {
-			e.SequenceNumber, e.FileSequenceNumber = new(int64), new(int64)
-		}
+	err = m.each(m.layout, func(d *decoder) {
+		e := m.next(d)
 		if d.err == nil {
 			if err := fn(&e); err != nil {
 				d.fail(err)
 			}
 		}
 	})
-	return h, err
+	return m.header, err
+}
+
+// opened is a manifest whose entries are yet to be read.
+type opened struct {
+	container
+	header Header
+	layout *layout
+	places map[int]int // of a partition field's id in the spec
+}
+
+func open(data []byte) (m opened, err error) {
+	if m.container, err = openContainer(data); err != nil {
+		return m, err
+	}
+	if m.header, err = headerOf(m.meta); err != nil {
+		return m, err
+	}
+	if m.layout, err = readLayout(m.meta[keySchema]); err != nil {
+		return m, err
+	}
+	if file := m.layout.field(idDataFile); file == nil || file.field(idFilePath) == nil {
+		return m, errors.New("its Avro schema lacks the field ids of a manifest entry; is it a manifest that Iceberg wrote?")
+	}
+	m.places = make(map[int]int, len(m.header.Spec.Fields))
+	for i, f := range m.header.Spec.Fields {
+		m.places[f.FieldID] = i
+	}
+	return m, nil
+}
+
+// next reads the entry that d is at.
+func (m *opened) next(d *decoder) Entry {
+	e := Entry{File: iceberg.DataFile{Partition: make([][]byte, len(m.header.Spec.Fields))}}
+	d.entry(m.layout, &e, m.places)
+	if d.err == nil && e.File.Path == "" {
+		d.fail(errors.New("it has no file path"))
+	}
+	if m.header.FormatVersion == 1 {
+		e.SequenceNumber, e.FileSequenceNumber = new(int64), new(int64)
+	}
+	return e
 }
 
 func headerOf(meta map[string]string) (h Header, err error) {

@@ -22,8 +22,23 @@ func summarize(schema *iceberg.Schema, spec iceberg.PartitionSpec, entries []Ent
 	if err != nil {
 		return ListEntry{}, err
 	}
+	l := emptySummary(spec.ID, types)
+	for i := range entries {
+		e := &entries[i]
+		if err := e.check(len(types)); err != nil {
+			return l, fmt.Errorf("entry %d, file %q: %w", i, e.File.Path, err)
+		}
+		if err := l.include(e, types); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// emptySummary is what a manifest list says of a fresh manifest without entries.
+func emptySummary(specID int, types []partitionType) ListEntry {
 	l := ListEntry{
-		SpecID: spec.ID, SequenceNumber: Unassigned, MinSequenceNumber: Unassigned,
+		SpecID: specID, SequenceNumber: Unassigned, MinSequenceNumber: Unassigned,
 		Partitions: make([]FieldSummary, len(types)),
 	}
 	for i, t := range types {
@@ -31,19 +46,18 @@ func summarize(schema *iceberg.Schema, spec iceberg.PartitionSpec, entries []Ent
 			l.Partitions[i].ContainsNaN = new(bool)
 		}
 	}
-	for i := range entries {
-		e := &entries[i]
-		if err := e.check(len(types)); err != nil {
-			return l, fmt.Errorf("entry %d, file %q: %w", i, e.File.Path, err)
-		}
-		l.count(e)
-		for j, v := range e.File.Partition {
-			if err := l.Partitions[j].include(types[j].typ, v); err != nil {
-				return l, fmt.Errorf("file %q: partition field %q: %w", e.File.Path, types[j].name, err)
-			}
+	return l
+}
+
+// include adds an entry, whose partition has as many values as the spec has fields.
+func (l *ListEntry) include(e *Entry, types []partitionType) error {
+	l.count(e)
+	for i, v := range e.File.Partition {
+		if err := l.Partitions[i].include(types[i].typ, v); err != nil {
+			return fmt.Errorf("file %q: partition field %q: %w", e.File.Path, types[i].name, err)
 		}
 	}
-	return l, nil
+	return nil
 }
 
 func (l *ListEntry) count(e *Entry) {

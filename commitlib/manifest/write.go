@@ -34,11 +34,25 @@ func Write(schema *iceberg.Schema, spec iceberg.PartitionSpec, entries []Entry) 
 }
 
 func (w written) write(schema *iceberg.Schema, spec iceberg.PartitionSpec, entries []Entry) ([]byte, error) {
+	p, err := w.packer(schema, spec)
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries {
+		if err := w.pack(p, &entries[i], len(spec.Fields)); err != nil {
+			return nil, fmt.Errorf("entry %d, file %q: %w", i, entries[i].File.Path, err)
+		}
+	}
+	return p.finish(nil)
+}
+
+// packer returns one for a data manifest that has no entries yet.
+func (w written) packer(schema *iceberg.Schema, spec iceberg.PartitionSpec) (*packer, error) {
 	schemaJSON, err := schema.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
-	p := packer{meta: []string{
+	return &packer{meta: []string{
 		keySchema, w.text,
 		keyCodec, codecDeflate,
 		keyTableSchema, string(schemaJSON),
@@ -47,19 +61,15 @@ func (w written) write(schema *iceberg.Schema, spec iceberg.PartitionSpec, entri
 		keySpecID, strconv.Itoa(spec.ID),
 		keyFormatVersion, strconv.Itoa(iceberg.FormatVersion),
 		keyContent, contentData,
-	}}
-	for i := range entries {
-		e := &entries[i]
-		err := e.check(len(spec.Fields))
-		if err == nil {
-			p.open.entry(w.layout, e)
-			err = p.record()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("entry %d, file %q: %w", i, e.File.Path, err)
-		}
+	}}, nil
+}
+
+func (w written) pack(p *packer, e *Entry, fields int) error {
+	if err := e.check(fields); err != nil {
+		return err
 	}
-	return p.finish(nil)
+	p.open.entry(w.layout, e)
+	return p.record()
 }
 
 func (e *encoder) entry(l *layout, v *Entry) {

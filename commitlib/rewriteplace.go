@@ -24,7 +24,7 @@ func (r *rewriting) places() *places {
 		f := &r.rw.Remove[i]
 		s := p.bySpec[f.SpecID]
 		if s == nil {
-			s = &specPlaces{types: p.types(f.SpecID)}
+			s = &specPlaces{types: p.meta.PartitionTypes(f.SpecID)}
 			p.bySpec[f.SpecID] = s
 		}
 		if key = tupleKey(key[:0], f.SpecID, f.Partition); !seen[string(key)] {
@@ -35,37 +35,14 @@ func (r *rewriting) places() *places {
 	return p
 }
 
-// types are those of a spec's partition values over the current schema; nil where that does not tell.
-func (p *places) types(specID int) []iceberg.Type {
-	spec, ok := p.meta.Spec(specID)
-	if !ok {
-		return nil
-	}
-	types := make([]iceberg.Type, len(spec.Fields))
-	for i, f := range spec.Fields {
-		column, ok := p.meta.CurrentSchema().FieldByID(f.SourceID)
-		if !ok {
-			return nil
-		}
-		var err error
-		if types[i], err = iceberg.ResultType(f.Transform, column.Type); err != nil {
-			return nil
-		}
-	}
-	return types
-}
-
 // mayHold reports whether a manifest may hold files of one of the partitions.
 func (p *places) mayHold(l *manifest.ListEntry) bool {
 	s := p.bySpec[l.SpecID]
 	if s == nil {
 		return false
 	}
-	if len(s.types) == 0 || len(l.Partitions) != len(s.types) {
-		return true
-	}
 	for _, tuple := range s.tuples {
-		if within(s.types, tuple, l.Partitions) {
+		if l.MayHold(s.types, tuple) {
 			return true
 		}
 	}
@@ -79,32 +56,4 @@ func (p *places) deletesApply(l *manifest.ListEntry) bool {
 		return true
 	}
 	return p.mayHold(l)
-}
-
-func within(types []iceberg.Type, tuple [][]byte, fields []manifest.FieldSummary) bool {
-	if len(tuple) != len(types) {
-		return true
-	}
-	for i, v := range tuple {
-		f := &fields[i]
-		if v == nil {
-			if !f.ContainsNull {
-				return false
-			}
-			continue
-		}
-		if f.Lower == nil || f.Upper == nil {
-			if f.ContainsNaN != nil && *f.ContainsNaN {
-				continue
-			}
-			return false
-		}
-		if c, err := iceberg.CompareValues(types[i], v, f.Lower); err == nil && c < 0 {
-			return false
-		}
-		if c, err := iceberg.CompareValues(types[i], v, f.Upper); err == nil && c > 0 {
-			return false
-		}
-	}
-	return true
 }

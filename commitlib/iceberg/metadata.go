@@ -103,6 +103,27 @@ func (m *Metadata) DefaultSpec() PartitionSpec {
 	return s
 }
 
+// PartitionTypes returns the types of the values of a partition spec; nil where the spec, the current schema, or what
+// Firn knows of transforms does not tell.
+func (m *Metadata) PartitionTypes(specID int) []Type {
+	spec, ok := m.Spec(specID)
+	if !ok {
+		return nil
+	}
+	types := make([]Type, len(spec.Fields))
+	for i, f := range spec.Fields {
+		column, ok := m.CurrentSchema().FieldByID(f.SourceID)
+		if !ok {
+			return nil
+		}
+		var err error
+		if types[i], err = ResultType(f.Transform, column.Type); err != nil {
+			return nil
+		}
+	}
+	return types
+}
+
 // Snapshot returns the snapshot with that id, or nil. It looks from the newest back: callers mostly want a late one.
 func (m *Metadata) Snapshot(id int64) *Snapshot {
 	for _, s := range slices.Backward(m.Snapshots) {

@@ -1,0 +1,67 @@
+package compact
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Report says what a run found and did, or would do.
+type Report struct {
+	Table  string    `json:"table"`
+	DryRun bool      `json:"dry_run"`
+	Began  time.Time `json:"began"`
+	TookMs int64     `json:"took_ms"`
+
+	Files      int64 `json:"files"`       // live data files
+	Small      int64 `json:"small_files"` // of those, smaller than three quarters of the target
+	Partitions int   `json:"partitions"`
+
+	Jobs     int   `json:"jobs"`      // rewrites made; of a dry run, those that would be
+	FilesIn  int64 `json:"files_in"`  // that they removed
+	FilesOut int64 `json:"files_out"` // that they added
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+	Rows     int64 `json:"rows"`
+
+	Dropped   int            `json:"dropped"`              // jobs that another's commit made useless
+	LeftAlone map[string]int `json:"left_alone,omitempty"` // partitions or jobs, by why
+	Examples  []string       `json:"left_alone_examples,omitempty"`
+
+	More    bool   `json:"more,omitempty"`    // a bound on bytes, files or time was reached: the next run goes on
+	Stopped string `json:"stopped,omitempty"` // why the run ended although there is work left
+}
+
+const maxExamples = 20
+
+func (r *Report) leaveAlone(why, what string) {
+	if r.LeftAlone == nil {
+		r.LeftAlone = make(map[string]int)
+	}
+	r.LeftAlone[why]++
+	if len(r.Examples) < maxExamples {
+		r.Examples = append(r.Examples, what)
+	}
+}
+
+// Did says whether there is anything to tell.
+func (r *Report) Did() bool {
+	return r.Jobs > 0 || r.Dropped > 0 || len(r.LeftAlone) > 0 || r.Stopped != ""
+}
+
+// Attrs are what a log line says of the report.
+func (r *Report) Attrs() []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("table", r.Table), slog.Int("jobs", r.Jobs), slog.Int64("files_in", r.FilesIn), slog.Int64("files_out", r.FilesOut),
+		slog.Int64("bytes_in", r.BytesIn), slog.Int64("bytes_out", r.BytesOut), slog.Int64("rows", r.Rows), slog.Int64("took_ms", r.TookMs),
+	}
+	if r.Dropped > 0 {
+		attrs = append(attrs, slog.Int("dropped", r.Dropped))
+	}
+	if len(r.LeftAlone) > 0 {
+		attrs = append(attrs, slog.Any("left_alone", r.LeftAlone), slog.Any("examples", r.Examples))
+	}
+	if r.Stopped != "" {
+		attrs = append(attrs, slog.String("stopped", r.Stopped))
+	}
+	return attrs
+}

@@ -1,0 +1,165 @@
+package compact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"firn/commitlib"
+	"firn/commitlib/catalog"
+	"firn/commitlib/column"
+	"firn/commitlib/datafile"
+	"firn/commitlib/iceberg"
+	"firn/commitlib/live"
+)
+
+// Compactor compacts tables, one at a time. It keeps an encoder, and which files could not be read, between them. Not safe
+// for concurrent use; any number may run side by side, in any number of processes.
+type Compactor struct {
+	Deps
+	cfg Config
+
+	encoder *datafile.Encoder
+	encodes *iceberg.Schema
+	skip    map[string]struct{} // files that were tried in vain, so that they are not tried by each run
+}
+
+// maxSkip bounds what is kept of files tried in vain; beyond it all are tried again.
+const maxSkip = 10_000
+
+// New makes a Compactor.
+func New(deps Deps, cfg Config) (*Compactor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("make compactor: %w", err)
+	}
+	return &Compactor{Deps: deps, cfg: cfg, skip: make(map[string]struct{})}, nil
+}
+
+func (c *Compactor) skipped(f *live.File) bool {
+	_, tried := c.skip[f.Path]
+	return tried || f.Format != "" || f.KeyMetadata != nil
+}
+
+func (c *Compactor) noteSkip(path string) {
+	if len(c.skip) >= maxSkip {
+		clear(c.skip)
+	}
+	c.skip[path] = struct{}{}
+}
+
+// Table compacts a table to files of the target size (0: DefaultTarget). The report holds beside an error, which is the
+// store's or the catalog's, or ctx's: what was done is done, and the next run goes on.
+func (c *Compactor) Table(ctx context.Context, id catalog.Ident, target int64, dryRun bool) (*Report, error) {
+	if target <= 0 {
+		target = DefaultTarget
+	}
+	rep := &Report{Table: id.String(), DryRun: dryRun, Began: c.cfg.Clock().UTC()}
+	err := c.table(ctx, id, target, rep)
+	rep.TookMs = c.cfg.Clock().Sub(rep.Began).Milliseconds()
+	if err != nil {
+		return rep, fmt.Errorf("compact %s: %w", id, err)
+	}
+	return rep, nil
+}
+
+func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, rep *Report) error {
+	t, err := c.Catalog.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	schema := t.Metadata.CurrentSchema()
+	if t.Metadata.FormatVersion != iceberg.FormatVersion {
+		rep.leaveAlone("its format version is not 2", id.String())
+		return nil
+	}
+	if _, err := column.New(schema); err != nil || timeColumn(schema) < 0 {
+		rep.leaveAlone("it has a column that is not Firn's to write, or no event_time", id.String())
+		return nil
+	}
+	if _, err := commitlib.ReadMarks(ctx, c.Store, t); err != nil {
+		rep.Stopped = err.Error()
+		return nil
+	}
+	lanes, err := c.scan(ctx, t, target, rep)
+	if err != nil {
+		return err
+	}
+	for _, p := range lanes {
+		for _, files := range plan(p.files, p.closed(c.cfg.Clock()), target) {
+			if err := c.job(ctx, &job{table: t, schema: schema, spec: p.spec, partition: p.partition, files: files}, rep); err != nil {
+				return err
+			}
+			if rep.More || rep.Stopped != "" {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// job performs one job, in halves where its files' times overlap too much for the memory. It notes in the report how it
+// ended; its error ends the run.
+func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
+	var size int64
+	for _, f := range j.files {
+		size += f.size
+	}
+	if rep.BytesIn > 0 && rep.BytesIn+size > c.cfg.MaxBytes || c.cfg.Clock().Sub(rep.Began) >= c.cfg.MaxTime {
+		rep.More = true
+		return nil
+	}
+	if rep.DryRun {
+		rep.Jobs, rep.FilesIn, rep.BytesIn = rep.Jobs+1, rep.FilesIn+int64(len(j.files)), rep.BytesIn+size
+		rep.FilesOut++
+		return nil
+	}
+	where := iceberg.PartitionPath(j.spec, j.schema, j.partition)
+	began := time.Now()
+	res, out, err := c.perform(ctx, j)
+	var bad *unreadable
+	switch {
+	case errors.Is(err, errMemory):
+		if len(j.files) < 4 {
+			for _, f := range j.files {
+				c.noteSkip(f.path)
+			}
+			rep.leaveAlone(errMemory.Error(), where)
+			return nil
+		}
+		for _, half := range [][]*source{j.files[:len(j.files)/2], j.files[len(j.files)/2:]} {
+			part := *j
+			part.files = half
+			if err := c.job(ctx, &part, rep); err != nil || rep.More || rep.Stopped != "" {
+				return err
+			}
+		}
+		return nil
+	case errors.As(err, &bad):
+		c.noteSkip(bad.path)
+		rep.leaveAlone("a file of it cannot be read", bad.Error())
+		return nil
+	case errors.Is(err, errDiffers):
+		c.cfg.Log.Error("compaction left files as they are", "table", rep.Table, "partition", where, "err", err)
+		for _, f := range j.files {
+			c.noteSkip(f.path)
+		}
+		rep.leaveAlone(errDiffers.Error(), fmt.Sprintf("%s: %v", where, err))
+		return nil
+	case err != nil:
+		return err
+	}
+	switch res.Outcome {
+	case commitlib.Applied:
+		rep.Jobs, rep.FilesIn, rep.FilesOut = rep.Jobs+1, rep.FilesIn+int64(len(j.files)), rep.FilesOut+1
+		rep.BytesIn, rep.BytesOut, rep.Rows = rep.BytesIn+size, rep.BytesOut+out.FileSizeInBytes, rep.Rows+out.RecordCount
+		c.cfg.Log.Debug("compacted", "table", rep.Table, "partition", where, "files", len(j.files), "bytes", size,
+			"to", out.FileSizeInBytes, "took", time.Since(began))
+	case commitlib.Dropped:
+		rep.Dropped++
+		c.cfg.Log.Info("compaction dropped: the table has changed", "table", rep.Table, "partition", where, "reason", res.Reason)
+	default:
+		rep.Stopped = res.Reason
+	}
+	return nil
+}

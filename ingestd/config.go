@@ -44,13 +44,17 @@ type Config struct {
 	EncodeWorkers int
 	ReplyWithin   time.Duration
 
+	MaintainInterval time.Duration // 0: no maintenance in the background
+
 	LogLevel   slog.Level
 	MetricsEMF bool
 
-	Drain   bool
-	Check   bool
-	Salvage bool
-	Version bool
+	Drain    bool
+	Check    bool
+	Salvage  bool
+	Maintain bool
+	DryRun   bool
+	Version  bool
 }
 
 // Default is a configuration for the reference host: 2 vCPU, 1 GB of memory, one small volume.
@@ -66,7 +70,7 @@ func Default() Config {
 		LogBytes:      8 << 30,
 		TableShare:    0.5,
 		DiskReserve:   256 << 20,
-		MemoryLimit:   400 << 20,
+		MemoryLimit:   224 << 20, // half as much again as what is live under load; with RocksDB and the program below 400 MB
 		DedupWindow:   24 * time.Hour,
 		DedupBytes:    1 << 30,
 		BodyBytes:     16 << 20,
@@ -74,6 +78,8 @@ func Default() Config {
 		InFlight:      32 << 20,
 		EncodeWorkers: 1,
 		ReplyWithin:   25 * time.Second, // API Gateway waits 29 s, common balancers 60 s
+
+		MaintainInterval: 10 * time.Minute,
 	}
 }
 
@@ -109,10 +115,13 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.Var(&c.InFlight, "in-flight-bytes", "`size` of all request bodies in memory at once; beyond it requests get 503")
 	fs.IntVar(&c.EncodeWorkers, "encode-workers", c.EncodeWorkers, "`number` of segments encoded at once; each holds one segment in memory")
 	fs.Var((*period)(&c.ReplyWithin), "reply-within", "longest `time` that a request with ?ack=staged or ?ack=committed, or POST /tables/{table}/commit, is kept waiting. Keep it below the idle time-out of whatever stands before ingestd")
+	fs.Var((*period)(&c.MaintainInterval), "maintain-interval", "`time` between looks for what tables no longer need, which is then removed; 0: never. With -queue the committer behind it looks, and this is not used")
 	fs.BoolVar(&c.MetricsEMF, "metrics-emf", c.MetricsEMF, "write metrics to standard output once a minute, in CloudWatch's embedded metric format; /metrics has them all either way")
 	fs.Var((*level)(&c.LogLevel), "log-level", "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")
 	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration and the directories, ask the store, the catalog and the queue for something small, print the settings, and exit; nothing is made or changed")
+	fs.BoolVar(&c.Maintain, "maintain", c.Maintain, "maintain every table of the namespace once, print a report of each as a line of JSON, and exit; the event log is not opened, and daemons may run meanwhile")
+	fs.BoolVar(&c.DryRun, "dry-run", c.DryRun, "with -maintain: say what would be removed, and remove nothing")
 	fs.BoolVar(&c.Salvage, "salvage", c.Salvage, "open a log whose write-ahead log is damaged, up to the damage. What lies behind it is LOST: a start without this flag says how much that is")
 	fs.BoolVar(&c.Version, "version", c.Version, "print the version and exit")
 }
@@ -222,6 +231,15 @@ func (c Config) Validate() error {
 	}
 	if c.ReplyWithin < time.Second || c.ReplyWithin > time.Hour {
 		bad("reply-within", "%v is not between 1s and 1h", c.ReplyWithin)
+	}
+	if c.MaintainInterval != 0 && (c.MaintainInterval < time.Minute || c.MaintainInterval > 24*time.Hour) {
+		bad("maintain-interval", "%v is neither 0 nor between 1m and 24h", c.MaintainInterval)
+	}
+	if c.DryRun && !c.Maintain {
+		bad("dry-run", "it says what -maintain would do: give both")
+	}
+	if c.Maintain && (c.Drain || c.Salvage || c.Check) {
+		bad("maintain", "not together with -drain, -salvage or -check: it leaves the event log alone")
 	}
 	if c.Drain && c.Salvage {
 		bad("drain", "not together with -salvage: start with -salvage first, look, then drain")

@@ -39,9 +39,9 @@ const (
 	// a table must not ask for megabytes of it.
 	mostKept = 1000
 
-	// expireAtLeast is how many snapshots a commit removes at the least, unless one is overdue: on REST a removal costs
-	// a request beside the commit's.
-	expireAtLeast = 32
+	// expirePart is the part of the newest that a removal takes at the least, unless a snapshot is overdue: 32 by
+	// default. On REST a removal costs a request beside the commit's.
+	expirePart = 4
 
 	// expireAtMost is how many it removes at the most: a table that comes from elsewhere with 50,000 is brought down by
 	// 50 commits.
@@ -133,7 +133,7 @@ func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 	gone = append(gone, loose[:max(0, len(loose)-keepLoose)]...)
 	overdueMs := k.oldestMs - r.span().Milliseconds()
 	overdue := slices.ContainsFunc(gone, func(s *iceberg.Snapshot) bool { return s.TimestampMs < overdueMs })
-	if len(gone) < expireAtLeast && !overdue {
+	if len(gone) < max(1, newest/expirePart) && !overdue {
 		return nil
 	}
 	slices.SortFunc(gone, bySequence)

@@ -149,12 +149,12 @@ func TestExpired(t *testing.T) {
 
 // A removal is worth a request on REST only if it takes some, or one that is overdue.
 func TestExpiredWaitsForSome(t *testing.T) {
-	p := newPast(t, 10)
+	p := newPast(t, keepNewest)
 	removals := 0
-	for range 200 {
+	for range 400 {
 		if n := len(p.commit(time.Second, nil)); n > 0 {
 			removals++
-			if n < expireAtLeast {
+			if n < keepNewest/expirePart {
 				t.Errorf("%d snapshots were removed", n)
 			}
 		}
@@ -274,7 +274,7 @@ func TestExpiredBoundsAnyHistory(t *testing.T) {
 			before := p.m
 			gone := p.commit(time.Duration(rng.Int64N(int64(steps[rng.IntN(len(steps))]))), nil)
 			held = len(p.m.Refs) + 500 // a branch holds the history that there was when it was made, and no more
-			if n, most := len(p.m.Snapshots), keepNewest+1+keepOlder+2+keepLoose+expireAtLeast+held; n > most {
+			if n, most := len(p.m.Snapshots), keepNewest+1+keepOlder+2+keepLoose+keepNewest/expirePart+held; n > most {
 				t.Fatalf("round %d: %d snapshots, want %d at the most", round, n, most)
 			}
 			for _, id := range gone {

@@ -40,7 +40,7 @@ func TestCommitsExpireSnapshots(t *testing.T) {
 				}
 			}
 			m := w.load().Metadata
-			if n := len(m.Snapshots); n > 5+expireAtLeast+2 {
+			if n := len(m.Snapshots); n > 5+4 {
 				t.Errorf("the table has %d snapshots", n)
 			}
 			if n := one.Counters().Expired + two.Counters().Expired; n < 60 {

@@ -41,7 +41,7 @@ func (p *process) commitlib() *commitlib.Committer {
 	rng := rand.New(rand.NewPCG(p.w.fate.Uint64(), 3))
 	return commitlib.New(cat, store, commitlib.Config{
 		Parallel: 1, Rand: rng.Uint64, Log: quiet, MaxAttempts: 6,
-		SpillBeyond: p.w.spillAfter, SpillQuiet: p.w.spillQuiet,
+		SpillBeyond: p.w.spillAfter, SpillQuiet: p.w.spillQuiet, KeepSnapshots: p.w.keepSnapshots, MergeManifests: p.w.mergeAt,
 	})
 }
 
@@ -94,7 +94,10 @@ func (p *process) invoke(ctx context.Context, name string, inner *commitlib.Comm
 	if !p.alive() {
 		return failed
 	}
-	if after := inner.Counters(); w.trace != nil {
+	after := inner.Counters()
+	w.seen["snapshots expired"] += int(after.Expired - before.Expired)
+	w.seen["manifests merged"] += int(after.Merged - before.Merged)
+	if w.trace != nil {
 		w.step("%s took %s of %s since %s: applied %d skipped %d gaps %d overlaps %d too old %d rejected %d, failed %v",
 			name, names(w, batch), t.id.Name, began, after.Applied-before.Applied, after.Skipped-before.Skipped,
 			after.Gaps-before.Gaps, after.Overlaps-before.Overlaps, after.TooOld-before.TooOld, after.Rejected-before.Rejected, failed)

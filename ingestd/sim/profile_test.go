@@ -44,6 +44,8 @@ type profile struct {
 	window     int
 	spillAfter int
 	spillQuiet time.Duration
+
+	keepSnapshots, mergeAt int // few, so that a short run sees snapshots go and manifests merged
 }
 
 func newProfile(r *rand.Rand) profile {

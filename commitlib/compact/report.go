@@ -27,11 +27,20 @@ type Report struct {
 	LeftAlone map[string]int `json:"left_alone,omitempty"` // partitions or jobs, by why
 	Examples  []string       `json:"left_alone_examples,omitempty"`
 
+	tried int // jobs among those that were left alone
+
 	More    bool   `json:"more,omitempty"`    // a bound on bytes, files or time was reached: the next run goes on
 	Stopped string `json:"stopped,omitempty"` // why the run ended although there is work left
+	Error   string `json:"error,omitempty"`
 }
 
 const maxExamples = 20
+
+// tryVain is leaveAlone for a job that was begun.
+func (r *Report) tryVain(why, what string) {
+	r.tried++
+	r.leaveAlone(why, what)
+}
 
 func (r *Report) leaveAlone(why, what string) {
 	if r.LeftAlone == nil {
@@ -43,12 +52,14 @@ func (r *Report) leaveAlone(why, what string) {
 	}
 }
 
-// Did says whether there is anything to tell.
-func (r *Report) Did() bool {
-	return r.Jobs > 0 || r.Dropped > 0 || len(r.LeftAlone) > 0 || r.Stopped != ""
-}
+// Did implements maintain.Outcome. A stopped table, and a partition that delete files apply to, are in the report alone:
+// they are so run after run.
+func (r *Report) Did() bool { return r.Jobs > 0 || r.Dropped > 0 || r.tried > 0 || r.Error != "" }
 
-// Attrs are what a log line says of the report.
+// Idle implements maintain.Outcome.
+func (r *Report) Idle() bool { return !r.Did() && !r.More && r.Stopped == "" }
+
+// Attrs implements maintain.Outcome.
 func (r *Report) Attrs() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("table", r.Table), slog.Int("jobs", r.Jobs), slog.Int64("files_in", r.FilesIn), slog.Int64("files_out", r.FilesOut),
@@ -62,6 +73,9 @@ func (r *Report) Attrs() []slog.Attr {
 	}
 	if r.Stopped != "" {
 		attrs = append(attrs, slog.String("stopped", r.Stopped))
+	}
+	if r.Error != "" {
+		attrs = append(attrs, slog.String("error", r.Error))
 	}
 	return attrs
 }

@@ -58,7 +58,9 @@ func (c *Compactor) Table(ctx context.Context, id catalog.Ident, target int64, d
 	err := c.table(ctx, id, target, rep)
 	rep.TookMs = c.cfg.Clock().Sub(rep.Began).Milliseconds()
 	if err != nil {
-		return rep, fmt.Errorf("compact %s: %w", id, err)
+		err = fmt.Errorf("compact %s: %w", id, err)
+		rep.Error = err.Error()
+		return rep, err
 	}
 	return rep, nil
 }
@@ -124,7 +126,7 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 			for _, f := range j.files {
 				c.noteSkip(f.path)
 			}
-			rep.leaveAlone(errMemory.Error(), where)
+			rep.tryVain(errMemory.Error(), where)
 			return nil
 		}
 		for _, half := range [][]*source{j.files[:len(j.files)/2], j.files[len(j.files)/2:]} {
@@ -137,14 +139,14 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 		return nil
 	case errors.As(err, &bad):
 		c.noteSkip(bad.path)
-		rep.leaveAlone("a file of it cannot be read", bad.Error())
+		rep.tryVain("a file of it cannot be read", bad.Error())
 		return nil
 	case errors.Is(err, errDiffers):
 		c.cfg.Log.Error("compaction left files as they are", "table", rep.Table, "partition", where, "err", err)
 		for _, f := range j.files {
 			c.noteSkip(f.path)
 		}
-		rep.leaveAlone(errDiffers.Error(), fmt.Sprintf("%s: %v", where, err))
+		rep.tryVain(errDiffers.Error(), fmt.Sprintf("%s: %v", where, err))
 		return nil
 	case err != nil:
 		return err
@@ -159,6 +161,7 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 		rep.Dropped++
 		c.cfg.Log.Info("compaction dropped: the table has changed", "table", rep.Table, "partition", where, "reason", res.Reason)
 	default:
+		rep.tryVain("the swap was refused", where)
 		rep.Stopped = res.Reason
 	}
 	return nil

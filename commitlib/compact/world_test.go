@@ -115,6 +115,8 @@ func (w *world) compactor(change func(*Config)) *Compactor {
 	}
 	c, err := New(Deps{w.cat, w.store, w.committer()}, cfg)
 	w.must(err)
+	c.encoder, c.encodes = encoders.Get().(*datafile.Encoder), w.schema
+	w.Cleanup(func() { encoders.Put(c.encoder) })
 	return c
 }
 

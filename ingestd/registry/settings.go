@@ -23,8 +23,8 @@ type Settings struct {
 	CutInterval     Duration `json:"cut_interval"`      // age at which a segment is cut
 	MaxLag          Duration `json:"max_lag"`           // the same for a table that gets little, beside many others that do
 	HotRetention    Duration `json:"hot_retention"`     // how long committed events stay readable in the log
-	TableRetention  Duration `json:"table_retention"`   // age at which events leave the table; 0s: never. Put takes no other yet: nothing acts on it
-	TargetFileBytes int64    `json:"target_file_bytes"` // size that compaction is to aim at; nothing acts on it yet
+	TableRetention  Duration `json:"table_retention"`   // age at which events leave the table; 0s: never
+	TargetFileBytes int64    `json:"target_file_bytes"` // size that compaction aims at
 	TimeWindowBack  Duration `json:"time_window_back"`  // oldest event time taken, before now
 	TimeWindowAhead Duration `json:"time_window_ahead"` // latest event time taken, after now
 }
@@ -38,7 +38,7 @@ func DefaultSettings() Settings {
 		MaxLag:          defaultMaxLag,
 		HotRetention:    Duration(0),
 		TableRetention:  Duration(0),
-		TargetFileBytes: 128 << 20,
+		TargetFileBytes: 512 << 20,
 		TimeWindowBack:  Duration(400 * Day),
 		TimeWindowAhead: Duration(1 * Day),
 	}
@@ -114,11 +114,7 @@ func (c Change) apply(base Settings) (Settings, error) {
 	if err := c(&s); err != nil {
 		return s, err
 	}
-	err := s.Validate()
-	if s.TableRetention != 0 && s.TableRetention != base.TableRetention {
-		err = errors.Join(err, fmt.Errorf("%w: table_retention: this version removes nothing from tables, so it takes no promise to; leave it out, and delete old rows with your engine", ErrBadSettings))
-	}
-	return s, err
+	return s, s.Validate()
 }
 
 func (s *Settings) clone() Settings {

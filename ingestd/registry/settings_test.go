@@ -103,7 +103,7 @@ func TestSettingsAsJSON(t *testing.T) {
 		t.Error(err)
 	}
 	out, err := json.Marshal(DefaultSettings())
-	want := `{"payload":"text","partition_by":["hour"],"cut_interval":"10s","max_lag":"1m","hot_retention":"0s","table_retention":"0s","target_file_bytes":134217728,"time_window_back":"400d","time_window_ahead":"1d"}`
+	want := `{"payload":"text","partition_by":["hour"],"cut_interval":"10s","max_lag":"1m","hot_retention":"0s","table_retention":"0s","target_file_bytes":536870912,"time_window_back":"400d","time_window_ahead":"1d"}`
 	if err != nil || string(out) != want {
 		t.Errorf("%s %v", out, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -32,18 +33,25 @@ func (c Config) lake() warehouse.Settings {
 	return s
 }
 
-// openLake opens the warehouse and the queue. Nothing is sent.
-func (d *daemon) openLake() (err error) {
-	settings := d.cfg.lake()
-	settings.Logger = d.logger
+// openWarehouse opens the store and the catalog, and returns the settings that it took. Nothing is sent.
+func openWarehouse(cfg Config, logger *slog.Logger) (*warehouse.Warehouse, warehouse.Settings, error) {
+	settings := cfg.lake()
+	settings.Logger = logger
 	if settings.OnS3() {
 		account, err := awsenv.Load(settings.Getenv)
 		if err != nil {
-			return err
+			return nil, settings, err
 		}
 		settings.AWS = &account
 	}
-	if d.lake, err = warehouse.Open(context.Background(), settings); err != nil {
+	lake, err := warehouse.Open(context.Background(), settings)
+	return lake, settings, err
+}
+
+// openLake opens the warehouse and the queue. Nothing is sent.
+func (d *daemon) openLake() (err error) {
+	var settings warehouse.Settings
+	if d.lake, settings, err = openWarehouse(d.cfg, d.logger); err != nil {
 		return err
 	}
 	if d.cfg.Queue != "" {

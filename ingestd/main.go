@@ -59,6 +59,13 @@ func command(args, environ []string, stdout, stderr io.Writer) int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	if cfg.Maintain {
+		if err := maintainOnce(ctx, cfg, stdout, logger); err != nil {
+			logger.Error("not every table was maintained", "error", err.Error())
+			return 1
+		}
+		return 0
+	}
 	phases := os.Getenv("FIRN_PHASE_FILE") // for tests that kill the daemon: no setting of an operator's
 	if err := run(ctx, cfg, phases, stdout, logger); err != nil {
 		logger.Error("ingestd ends", "error", err.Error())

@@ -69,6 +69,13 @@ func launch(t testing.TB, data string, environ []string, args ...string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launchAs(t, cfg)
+}
+
+// launchAs is launch of a configuration that need not be one that an operator can give.
+func launchAs(t testing.TB, cfg Config) *node {
+	t.Helper()
+	data := cfg.Data
 	_ = os.Remove(filepath.Join(data, "http.addr")) // of an earlier run
 	ctx, stop := context.WithCancel(context.Background())
 	n := &node{t: t, data: data, logs: &lines{}, metrics: &lines{}, stop: stop, done: make(chan error, 1)}
@@ -86,15 +93,20 @@ func launch(t testing.TB, data string, environ []string, args ...string) *node {
 // start starts a daemon and waits until it serves, ready or not.
 func start(t testing.TB, data string, environ []string, args ...string) *node {
 	t.Helper()
-	n := launch(t, data, environ, args...)
+	return launch(t, data, environ, args...).serving()
+}
+
+// serving waits until the daemon serves.
+func (n *node) serving() *node {
+	n.t.Helper()
 	n.within(20*time.Second, "it serves", func() bool {
 		select {
 		case err := <-n.done:
 			n.done <- err
-			t.Fatalf("the daemon ended: %v\n%s", err, n.logs)
+			n.t.Fatalf("the daemon ended: %v\n%s", err, n.logs)
 		default:
 		}
-		addr, err := os.ReadFile(filepath.Join(data, "http.addr"))
+		addr, err := os.ReadFile(filepath.Join(n.data, "http.addr"))
 		n.url = "http://" + string(addr)
 		return err == nil
 	})

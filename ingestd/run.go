@@ -18,6 +18,7 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/fifo"
+	"firn/commitlib/maintain"
 	"firn/commitlib/warehouse"
 	"firn/ingestd/commitq"
 	"firn/ingestd/event"
@@ -48,6 +49,7 @@ type daemon struct {
 	tables  *registry.Registry
 	commit  *commitlib.Committer // nil: another process commits, behind the queue
 	shipper *ship.Shipper
+	rounds  *maintain.Rounds
 	api     *httpapi.API
 	meter   *meter    // nil: metrics are not written
 	stdout  io.Writer // where they would be
@@ -179,6 +181,9 @@ func (d *daemon) wire() (err error) {
 		return fmt.Errorf("make shipper: %w", err)
 	}
 
+	d.rounds = newRounds(d.lake, d.cfg, d.logger)
+	d.rounds.Held = d.held
+
 	hc := httpapi.Default()
 	hc.Limits.MaxBodyBytes = int(d.cfg.BodyBytes)
 	hc.Limits.MaxEventBytes = int(d.cfg.EventBytes)
@@ -186,15 +191,15 @@ func (d *daemon) wire() (err error) {
 	hc.ReplyWithin = d.cfg.ReplyWithin
 	hc.Drain = d.cfg.Drain
 	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
-	sources := httpapi.Sources{Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Queue: d.queue.Stats}
+	sources := httpapi.Sources{Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Queue: d.queue.Stats, Maintain: d.rounds.Counters}
 	if d.commit != nil {
 		sources.Commits = d.commit.Counters
 	}
 	metrics.Collect(sources)
 	d.api, err = httpapi.New(httpapi.Deps{
 		Log: d.log, Registry: d.tables, Shipper: d.shipper, Logger: d.logger, Version: version, Now: time.Now,
-		Metrics: metrics,
-		Checks:  append(d.checks, d.lakeCheck(), httpapi.Check{Name: "proof", Check: d.unshipped}),
+		Metrics: metrics, Maintain: d.maintainTable,
+		Checks: append(d.checks, d.lakeCheck(), httpapi.Check{Name: "proof", Check: d.unshipped}),
 	}, hc)
 	if err != nil || !d.cfg.MetricsEMF {
 		return err
@@ -233,9 +238,14 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if d.cfg.Drain {
 		go func() { drained <- d.shipper.Drain(ctx) }()
 	}
-	var metered sync.WaitGroup
+	var background sync.WaitGroup
 	if d.meter != nil {
-		metered.Go(func() { d.meter.run(shipCtx, d.logger) })
+		background.Go(func() { d.meter.run(shipCtx, d.logger) })
+	}
+	maintaining, stopMaintaining := context.WithCancel(ctx)
+	defer stopMaintaining()
+	if d.maintains() {
+		background.Go(func() { d.maintain(maintaining) })
 	}
 	d.logger.Info("listening", "addr", addr, "warehouse", d.lake.Store.Root(), "drain", d.cfg.Drain)
 
@@ -257,6 +267,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		}
 	}
 
+	stopMaintaining()
 	requests, cancel := context.WithTimeout(context.Background(), requestsEnd)
 	defer cancel()
 	err = errors.Join(err, server.Shutdown(requests))
@@ -269,7 +280,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if running > 0 {
 		err = errors.Join(err, <-shipped)
 	}
-	metered.Wait()
+	background.Wait()
 	return err
 }
 

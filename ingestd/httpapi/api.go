@@ -87,7 +87,8 @@ type Deps struct {
 	Log      Log
 	Registry Registry
 	Shipper  Shipper
-	Checks   []Check // besides what the log says of itself: the object store, the catalog
+	Maintain Maintain // nil: there is none here
+	Checks   []Check  // besides what the log says of itself: the object store, the catalog
 	Metrics  *Metrics
 	Logger   *slog.Logger
 	Version  string
@@ -215,6 +216,7 @@ func (a *API) paths() map[string]methods {
 		"/tables/{table}/commit":    {"POST": a.postCommit, "GET": a.getCommit},
 		"/tables/{table}/resume":    {"POST": a.postResume},
 		"/tables/{table}/discard":   {"POST": a.postDiscard},
+		"/tables/{table}/maintain":  {"POST": a.postMaintain},
 		"/health/live":              {"GET": a.getLive},
 		"/health/ready":             {"GET": a.getReady},
 		"/metrics":                  {"GET": a.getMetrics},

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"firn/commitlib"
+	"firn/commitlib/maintain"
 	"firn/ingestd/commitq"
 	"firn/ingestd/eventlog"
 	"firn/ingestd/ship"
@@ -12,11 +13,12 @@ import (
 // Sources are the parts whose own counts /metrics shows; each is read at a scrape and
 // not otherwise. A nil one is left out.
 type Sources struct {
-	Log     func() eventlog.Stats
-	Ship    func() ship.Stats
-	Tables  func() []ship.TableStatus // one time series a table and metric: as many as the registry lets be
-	Commits func() commitlib.Counters
-	Queue   func() commitq.Stats
+	Log      func() eventlog.Stats
+	Ship     func() ship.Stats
+	Tables   func() []ship.TableStatus // one time series a table and metric: as many as the registry lets be
+	Commits  func() commitlib.Counters
+	Queue    func() commitq.Stats
+	Maintain func() maintain.Counters
 }
 
 // Collect adds the parts' metrics. It is called once.
@@ -88,6 +90,9 @@ func newCollector(s Sources) *collector {
 	}
 	if s.Queue != nil {
 		c.parts = append(c.parts, newNumbers(s.Queue, queueMetrics))
+	}
+	if s.Maintain != nil {
+		c.parts = append(c.parts, newNumbers(s.Maintain, maintainMetrics))
 	}
 	return c
 }

@@ -75,7 +75,7 @@ var Faults = []Fault{
 	{"internal", 500, "a defect, or a failed log; the daemon's own log has the reason"},
 	{"log_broken", 500, "a write to the event log failed: the daemon is stopping, to replay what is durable"},
 	{"outcome_unknown", 500, "the request was given up while its append was under way: it may be stored"},
-	{"busy", 503, "too many bytes or reads are in flight: retry after Retry-After"},
+	{"busy", 503, "too many bytes or reads are in flight, or maintenance is: retry after Retry-After"},
 	{"backlog_full", 503, "the backlog has reached its bound: retry after Retry-After"},
 	{"table_backlog_full", 503, "the table's share of the backlog is used up: retry after Retry-After"},
 	{"table_stopped", 503, "shipping of the table is stopped until an operator acts; the message says why"},

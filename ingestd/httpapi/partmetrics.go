@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"firn/commitlib"
+	"firn/commitlib/maintain"
 	"firn/ingestd/commitq"
 	"firn/ingestd/eventlog"
 	"firn/ingestd/kv"
@@ -97,6 +98,13 @@ var queueMetrics = []metric[commitq.Stats]{
 	{"firn_queue_call_errors_total", "Calls to SQS that were not carried out in full, throttled ones included.", counter, func(s *commitq.Stats) float64 { return float64(s.CallErrors) }},
 	{"firn_queue_throttled_total", "Calls to SQS that were throttled.", counter, func(s *commitq.Stats) float64 { return float64(s.Throttled) }},
 	{"firn_queue_claims_total", "Commit requests too large for a message, which went by way of the object store.", counter, func(s *commitq.Stats) float64 { return float64(s.Claims) }},
+}
+
+var maintainMetrics = []metric[maintain.Counters]{
+	{"firn_maintenance_runs_total", "Runs of a task of maintenance over a table.", counter, func(s *maintain.Counters) float64 { return float64(s.Runs) }},
+	{"firn_maintenance_errors_total", "Runs of maintenance that ended early with an error; the log names the table and what to do.", counter, func(s *maintain.Counters) float64 { return float64(s.Errors) }},
+	{"firn_maintenance_removed_objects_total", "Objects removed that no table needs any more.", counter, func(s *maintain.Counters) float64 { return float64(s.Removed) }},
+	{"firn_maintenance_removed_bytes_total", "Bytes of the objects that were removed.", counter, func(s *maintain.Counters) float64 { return float64(s.RemovedBytes) }},
 }
 
 func truth(b bool) float64 {

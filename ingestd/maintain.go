@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"firn/commitlib/catalog"
+	"firn/commitlib/maintain"
+	"firn/commitlib/warehouse"
+)
+
+// stalledAfter is how old the oldest event of a backlog may be before its table is left alone by maintenance: commits
+// come every few seconds, and what keeps them from coming may be in the table.
+const stalledAfter = 15 * time.Minute
+
+// newRounds makes what maintains the tables of the namespace. A kind of maintenance is a task more.
+func newRounds(lake *warehouse.Warehouse, cfg Config, logger *slog.Logger) *maintain.Rounds {
+	tables := func(ctx context.Context) (ids []catalog.Ident, err error) {
+		names, err := lake.Catalog.List(ctx, cfg.Namespace)
+		for _, name := range names {
+			ids = append(ids, catalog.Ident{Namespace: cfg.Namespace, Name: name})
+		}
+		return ids, err
+	}
+	sweeper := maintain.NewSweeper(lake.Catalog, lake.Store, maintain.Config{Log: logger})
+	r := maintain.NewRounds(tables, logger, sweeper)
+	r.Every = cfg.MaintainInterval
+	return r
+}
+
+// maintains says whether this daemon maintains tables in the background: one that commits does.
+func (d *daemon) maintains() bool {
+	return d.cfg.MaintainInterval > 0 && d.commit != nil && !d.cfg.Drain
+}
+
+// maintain goes round until ctx ends, once the warehouse is known to be one that may be written to.
+func (d *daemon) maintain(ctx context.Context) {
+	tick := time.NewTicker(proofRetryMin)
+	defer tick.Stop()
+	for !d.proven.Load() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	d.rounds.Run(ctx)
+}
+
+// held says why a table is left alone for now.
+func (d *daemon) held(id catalog.Ident) string {
+	status := d.shipper.Status(id.Name)
+	if stops := status.Stopped(); len(stops) > 0 {
+		return "its shipping is stopped: " + stops[0].Error()
+	}
+	if status.Lag > stalledAfter {
+		return fmt.Sprintf("its commits stall: the oldest event that waits for one is %v old", status.Lag.Round(time.Second))
+	}
+	return ""
+}
+
+func (d *daemon) maintainTable(ctx context.Context, table string, opts maintain.Options) []maintain.Result {
+	return d.rounds.Table(ctx, catalog.Ident{Namespace: d.cfg.Namespace, Name: table}, opts)
+}
+
+// maintained is one line of -maintain.
+type maintained struct {
+	Table  string            `json:"table"`
+	DryRun bool              `json:"dry_run"`
+	Tasks  []maintain.Result `json:"tasks"`
+}
+
+// maintainOnce maintains every table once, and prints what was done. The event log is not opened: this is safe beside a
+// running daemon, as any number of maintaining processes are.
+func maintainOnce(ctx context.Context, cfg Config, stdout io.Writer, logger *slog.Logger) error {
+	lake, _, err := openWarehouse(cfg, logger)
+	if err != nil {
+		return err
+	}
+	rounds := newRounds(lake, cfg, logger)
+	out := json.NewEncoder(stdout)
+	var errs []error
+	err = rounds.Once(ctx, maintain.Options{DryRun: cfg.DryRun, Scope: maintain.Whole}, func(id catalog.Ident, results []maintain.Result) {
+		for _, r := range results {
+			errs = append(errs, r.Err)
+		}
+		errs = append(errs, out.Encode(maintained{id.String(), cfg.DryRun, results}))
+	})
+	return errors.Join(append(errs, err)...)
+}

@@ -32,7 +32,7 @@ func TestCommitterIsLean(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,CgoFiles", "-tags", "lambda.norpc,nethttpomithttp2",
 		"./flushlambda", "./commitlib", "./commitlib/iceberg", "./commitlib/manifest", "./commitlib/catalog", "./commitlib/catalog/objectstore",
 		"./commitlib/catalog/glue", "./commitlib/catalog/rest", "./commitlib/objstore", "./commitlib/objstore/s3store", "./commitlib/warehouse",
-		"./commitlib/fifo", "./commitlib/emf", "./commitlib/awsenv")
+		"./commitlib/maintain", "./commitlib/fifo", "./commitlib/emf", "./commitlib/awsenv")
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // otherwise CgoFiles is empty
 	cmd.Stderr = os.Stderr

@@ -32,7 +32,7 @@ type handler struct {
 	lookedAtTime sync.Once
 }
 
-// invoke is the Lambda function. It answers with the messages that the queue is to deliver again; every other one is
+// invoke handles a batch of the queue. It answers with the messages that the queue is to deliver again; every other one is
 // done with. It returns an error, which delivers the whole batch again and shows as the function's error, only where the
 // event is none of a FIFO queue: then the function is wired wrongly, and nothing of the event may be acknowledged.
 func (h *handler) invoke(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {

@@ -83,6 +83,6 @@ func command(args, environ []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	go svc.warm(context.Background())
-	lambda.Start(svc.handler.invoke) // does not return
+	lambda.Start(svc.invoke) // does not return
 	return 0
 }

@@ -10,6 +10,7 @@ import (
 
 	"firn/commitlib"
 	"firn/commitlib/emf"
+	"firn/commitlib/maintain"
 	"firn/commitlib/manifest"
 )
 
@@ -55,6 +56,27 @@ func (m *meter) batch(at time.Time, messages, again int, request string) {
 	}
 }
 
+// maintained writes the line of a run of maintenance.
+func (m *meter) maintained(at time.Time, was, now maintain.Counters, request string) {
+	properties := []emf.Label{{Name: "message", Value: "tables maintained"}}
+	if request != "" {
+		properties = append(properties, emf.Label{Name: "requestId", Value: request})
+	}
+	if err := m.out.Write(at, maintenance(was, now), properties...); err != nil {
+		m.log.Warn("metrics were not written", "error", err.Error())
+	}
+}
+
+// maintenance is what was counted between was and now: errors also where there are none, so that an alarm on them sees
+// that maintenance runs.
+func maintenance(was, now maintain.Counters) []emf.Sample {
+	samples := []emf.Sample{emf.MaintenanceErrors.Of(float64(now.Errors - was.Errors))}
+	if n := now.Removed - was.Removed; n > 0 {
+		samples = append(samples, emf.RemovedObjects.Of(float64(n)), emf.RemovedBytes.Of(float64(now.RemovedBytes-was.RemovedBytes)))
+	}
+	return samples
+}
+
 // take returns what was counted since the last call, without the zeros, and the tables that got a snapshot.
 func (m *meter) take(messages, again int) (samples []emf.Sample, tables string) {
 	m.mu.Lock()
@@ -62,30 +84,36 @@ func (m *meter) take(messages, again int) (samples []emf.Sample, tables string) 
 	now, was := m.counters(), m.last
 	m.last = now
 	hits, parses := manifest.Hits.Load(), manifest.Parses.Load()
-	count := func(metric emf.Metric, n uint64) {
-		if n > 0 {
-			samples = append(samples, metric.Of(float64(n)))
-		}
+	cold := uint64(1)
+	if m.warm {
+		cold = 0
 	}
-	count(emf.Messages, uint64(messages))
-	count(emf.MessagesAgain, uint64(again))
-	count(emf.Commits, now.Commits-was.Commits)
-	count(emf.Applied, now.Applied-was.Applied)
-	count(emf.Events, now.Events-was.Events)
-	count(emf.Files, now.Files-was.Files)
-	count(emf.DataBytes, now.Bytes-was.Bytes)
-	count(emf.Conflicts, now.Conflicts-was.Conflicts)
-	count(emf.Unknowns, now.Unknowns-was.Unknowns)
-	count(emf.Loads, now.Loads-was.Loads)
-	count(emf.Skipped, now.Skipped-was.Skipped)
-	count(emf.Dropped, now.Gaps+now.Overlaps+now.TooOld-was.Gaps-was.Overlaps-was.TooOld)
-	count(emf.Rejected, now.Rejected-was.Rejected)
-	count(emf.Undecided, now.Undecided-was.Undecided)
-	count(emf.DeadLettered, now.DeadLettered-was.DeadLettered)
-	count(emf.SchemaCacheHits, uint64(hits-m.hits))
-	count(emf.SchemaCacheMisses, uint64(parses-m.parses))
-	if !m.warm {
-		count(emf.ColdStarts, 1)
+	for _, c := range [...]struct {
+		metric *emf.Metric
+		n      uint64
+	}{
+		{&emf.Messages, uint64(messages)},
+		{&emf.MessagesAgain, uint64(again)},
+		{&emf.Commits, now.Commits - was.Commits},
+		{&emf.Applied, now.Applied - was.Applied},
+		{&emf.Events, now.Events - was.Events},
+		{&emf.Files, now.Files - was.Files},
+		{&emf.DataBytes, now.Bytes - was.Bytes},
+		{&emf.Conflicts, now.Conflicts - was.Conflicts},
+		{&emf.Unknowns, now.Unknowns - was.Unknowns},
+		{&emf.Loads, now.Loads - was.Loads},
+		{&emf.Skipped, now.Skipped - was.Skipped},
+		{&emf.Dropped, now.Gaps + now.Overlaps + now.TooOld - was.Gaps - was.Overlaps - was.TooOld},
+		{&emf.Rejected, now.Rejected - was.Rejected},
+		{&emf.Undecided, now.Undecided - was.Undecided},
+		{&emf.DeadLettered, now.DeadLettered - was.DeadLettered},
+		{&emf.SchemaCacheHits, uint64(hits - m.hits)},
+		{&emf.SchemaCacheMisses, uint64(parses - m.parses)},
+		{&emf.ColdStarts, cold},
+	} {
+		if c.n > 0 {
+			samples = append(samples, c.metric.Of(float64(c.n)))
+		}
 	}
 	m.hits, m.parses, m.warm = hits, parses, true
 

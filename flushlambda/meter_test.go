@@ -13,6 +13,7 @@ import (
 	"firn/commitlib"
 	"firn/commitlib/catalog"
 	"firn/commitlib/emf"
+	"firn/commitlib/maintain"
 	"firn/commitlib/manifest"
 )
 
@@ -95,6 +96,7 @@ func TestMeterWritesListedMetrics(t *testing.T) {
 	manifest.Hits.Add(1)
 	manifest.Parses.Add(1)
 	samples, _ := m.take(1, 1)
+	samples = append(samples, maintenance(maintain.Counters{}, maintain.Counters{Runs: 2, Errors: 1, Removed: 1, RemovedBytes: 1})...)
 	for _, s := range samples {
 		if !listed[s.Metric.Name] {
 			t.Errorf("%s is not in emf.Committer", s.Metric.Name)

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 
 	"firn/commitlib"
 	"firn/commitlib/awsenv"
 	"firn/commitlib/fifo"
+	"firn/commitlib/maintain"
 	"firn/commitlib/warehouse"
 )
 
@@ -18,6 +20,7 @@ type service struct {
 	warehouse *warehouse.Warehouse
 	queue     *fifo.Queue // to poll; nil in Lambda
 	handler   *handler
+	rounds    *maintain.Rounds
 	log       *slog.Logger
 }
 
@@ -42,6 +45,7 @@ func open(s settings, metrics io.Writer, log *slog.Logger) (*service, error) {
 	c := commitlib.New(svc.warehouse.Catalog, svc.warehouse.Store, cfg)
 	m.counters = c.Counters
 	svc.handler = &handler{committer: c, meter: m, log: log}
+	svc.rounds = newRounds(svc.warehouse, s, svc)
 	return svc, nil
 }
 
@@ -71,6 +75,11 @@ func (svc *service) connect() (deadLetters *fifo.Queue, err error) {
 // does not answer it waits.
 func (svc *service) poll(ctx context.Context) error {
 	go svc.warm(ctx)
+	if svc.settings.MaintainInterval > 0 {
+		var rounds sync.WaitGroup
+		defer rounds.Wait()
+		rounds.Go(func() { svc.rounds.Run(ctx) })
+	}
 	p := &poller{queue: svc.queue, log: svc.log}
 	p.handle = func(ctx context.Context, msgs []commitlib.Message) []string { return svc.handler.handle(ctx, msgs, "") }
 	for failed := 1; ; failed++ {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"firn/commitlib/awsenv"
+	"firn/commitlib/catalog"
 	"firn/commitlib/fifo"
 	"firn/commitlib/warehouse"
 )
@@ -21,6 +24,9 @@ type settings struct {
 	Queue           string // FIRN_QUEUE: URL of the queue to poll; Lambda's event source names it elsewhere
 	DeadLetterQueue string // FIRN_DEAD_LETTER_QUEUE: URL; empty: what can never succeed is logged and dropped
 
+	Namespaces       []string      // FIRN_NAMESPACES: whose tables are maintained, with commas between them; commits go anywhere
+	MaintainInterval time.Duration // FIRN_MAINTAIN_INTERVAL: of -poll; a function is told by a schedule. 0: never
+
 	Function    string // AWS_LAMBDA_FUNCTION_NAME, by which metrics of several deployments are told apart
 	MemoryBytes int64  // AWS_LAMBDA_FUNCTION_MEMORY_SIZE, which is in MiB; 0: not in Lambda
 	RuntimeAPI  string // AWS_LAMBDA_RUNTIME_API: host:port, set by Lambda
@@ -31,7 +37,7 @@ type settings struct {
 var known = []string{
 	"FIRN_WAREHOUSE", "FIRN_CATALOG", "FIRN_CATALOG_URI", "FIRN_CATALOG_WAREHOUSE", "FIRN_CATALOG_TOKEN", "FIRN_CATALOG_CREDENTIAL",
 	"FIRN_CATALOG_OAUTH_URI", "FIRN_CATALOG_SCOPE", "FIRN_CATALOG_SIGV4", "FIRN_QUEUE", "FIRN_DEAD_LETTER_QUEUE",
-	"FIRN_S3_SSE", "FIRN_S3_KMS_KEY", "FIRN_S3_PATH_STYLE",
+	"FIRN_S3_SSE", "FIRN_S3_KMS_KEY", "FIRN_S3_PATH_STYLE", "FIRN_NAMESPACES", "FIRN_MAINTAIN_INTERVAL",
 }
 
 // settingsFrom reads environ, which is as os.Environ gives it, and returns all that is wrong with it at once, each with
@@ -67,7 +73,27 @@ func settingsFrom(environ []string, poll bool) (settings, error) {
 			s.AWS = &account
 		}
 	}
+	errs = append(errs, s.maintenance(getenv("FIRN_NAMESPACES"), getenv("FIRN_MAINTAIN_INTERVAL")))
 	return s, errors.Join(append(errs, err, s.checkMode(), s.checkQueues(awsenv.Region(getenv)))...)
+}
+
+// maintenance reads what is maintained, and how often.
+func (s *settings) maintenance(namespaces, interval string) error {
+	var errs []error
+	s.Namespaces, s.MaintainInterval = strings.Split(cmp.Or(namespaces, "default"), ","), 10*time.Minute
+	for _, n := range s.Namespaces {
+		if catalog.CheckNamespace(n) != nil {
+			errs = append(errs, fmt.Errorf("FIRN_NAMESPACES: %q is no namespace: write names like default, with commas and nothing else between them", n))
+		}
+	}
+	if interval != "" {
+		d, err := time.ParseDuration(interval)
+		if err != nil || d != 0 && (d < time.Minute || d > 24*time.Hour) {
+			errs = append(errs, fmt.Errorf("FIRN_MAINTAIN_INTERVAL: %q is neither 0 nor between 1m and 24h", interval))
+		}
+		s.MaintainInterval = d
+	}
+	return errors.Join(errs...)
 }
 
 func (s settings) checkMode() error {
@@ -122,7 +148,9 @@ func (s settings) describe() []any {
 	add("sse", s.S3SSE)
 	if s.Poll {
 		add("queue", s.Queue)
+		add("maintainInterval", s.MaintainInterval.String())
 	}
+	add("namespaces", strings.Join(s.Namespaces, ","))
 	add("deadLetterQueue", s.DeadLetterQueue)
 	return out
 }

@@ -31,13 +31,17 @@ var (
 	SchemaCacheHits    = Metric{"SchemaCacheHits", Count, "Avro schemas taken from memory"}
 	SchemaCacheMisses  = Metric{"SchemaCacheMisses", Count, "Avro schemas parsed"}
 	ColdStarts         = Metric{"ColdStarts", Count, "processes started"}
+
+	RemovedObjects    = Metric{"RemovedObjects", Count, "objects removed by maintenance: no table needs them any more"}
+	RemovedBytes      = Metric{"RemovedBytes", Bytes, "size of those objects"}
+	MaintenanceErrors = Metric{"MaintenanceErrors", Count, "tables whose maintenance ended early: the log says why"}
 )
 
 // Committer lists the metrics that flushlambda writes.
 var Committer = []Metric{
 	Commits, CommitMilliseconds, CommitLag, CommitAttempts, Events, Files, DataBytes, Conflicts, Unknowns, Loads,
 	Applied, Skipped, Dropped, Rejected, Undecided, DeadLettered, Messages, MessagesAgain,
-	SchemaCacheHits, SchemaCacheMisses, ColdStarts,
+	SchemaCacheHits, SchemaCacheMisses, ColdStarts, RemovedObjects, RemovedBytes, MaintenanceErrors,
 }
 
 // DimensionWarehouse is the one dimension of ingestd's metrics: where its tables lie. A host's name is a property: each

@@ -1,14 +1,12 @@
 package maintain
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -91,17 +89,23 @@ func unpack(from []lookJSON, into map[uint64]time.Time) {
 }
 
 func pack(from map[uint64]time.Time) (packed []lookJSON) {
-	byTime := map[int64][]uint64{}
+	byTime := map[uint64][]uint64{}
+	var times []uint64
 	for m, at := range from {
-		byTime[at.UnixMilli()] = append(byTime[at.UnixMilli()], m)
+		ms := uint64(at.UnixMilli())
+		if byTime[ms] == nil {
+			times = append(times, ms)
+		}
+		byTime[ms] = append(byTime[ms], m)
 	}
-	for _, at := range slices.SortedFunc(maps.Keys(byTime), cmp.Compare[int64]) {
+	slices.Sort(times)
+	for _, at := range times {
 		slices.Sort(byTime[at])
 		var marks []byte
 		for _, m := range byTime[at] {
 			marks = binary.BigEndian.AppendUint64(marks, m)
 		}
-		packed = append(packed, lookJSON{at, base64.RawStdEncoding.EncodeToString(marks)})
+		packed = append(packed, lookJSON{int64(at), base64.RawStdEncoding.EncodeToString(marks)})
 	}
 	return packed
 }

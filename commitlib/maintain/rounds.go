@@ -11,14 +11,14 @@ import (
 	"firn/commitlib/catalog"
 )
 
-// Task is one kind of maintenance, done to one table at a time. The sweep is one; whatever else is done joins by being one
-// more. It is safe for concurrent use.
+// Task is one kind of maintenance, done to one table at a time. The sweep is one; whatever else is done joins by being
+// one more. It is safe for concurrent use.
 type Task interface {
 	// Name is one word for logs and reports.
 	Name() string
 
-	// Run does what is due for the table. It ends soon after ctx does, at any place: the next run goes on. The outcome is
-	// never nil, marshals to JSON, and says what was done also where there is an error.
+	// Run does what is due for the table. It ends soon after ctx does, at any place: the next run goes on. The outcome
+	// is never nil, marshals to JSON, and says what was done also where there is an error.
 	Run(ctx context.Context, id catalog.Ident, opts Options) (Outcome, error)
 }
 
@@ -44,15 +44,15 @@ func (s *Sweeper) Run(ctx context.Context, id catalog.Ident, opts Options) (Outc
 	return s.Sweep(ctx, id, opts)
 }
 
-// Rounds does its tasks to all tables, again and again, one table at a time. Its fields are not changed once it is used.
-// Its methods may be called concurrently; one of them works at a time.
+// Rounds does its tasks to all tables, again and again, one table at a time. Its fields are not changed once it is
+// used. Its methods may be called concurrently; one of them works at a time.
 type Rounds struct {
 	Tasks  []Task
 	Tables func(ctx context.Context) ([]catalog.Ident, error)
 	Every  time.Duration // between the beginnings of two rounds of Run, give or take half of it, so that processes spread
 
-	// Held says why a table is left alone in a round for now, empty if it is not: its commits stall, and what maintenance
-	// did may be part of it. Nil: none is.
+	// Held says why a table is left alone in a round for now, empty if it is not: its commits stall, and what
+	// maintenance did may be part of it. Nil: none is.
 	Held func(id catalog.Ident) string
 
 	Log *slog.Logger
@@ -141,8 +141,8 @@ func (r *Rounds) Once(ctx context.Context, opts Options, tell func(catalog.Ident
 	return nil
 }
 
-// Table does every task to one table, unless it is held, and logs what was done. A task that is stopped by ctx is not in
-// the results if it did not begin.
+// Table does every task to one table, unless it is held, and logs what was done. A task that is stopped by ctx is not
+// in the results if it did not begin.
 func (r *Rounds) Table(ctx context.Context, id catalog.Ident, opts Options) (results []Result) {
 	select {
 	case r.turn <- struct{}{}:
@@ -185,7 +185,7 @@ func (r *Rounds) tell(ctx context.Context, task Task, outcome Outcome, err error
 		r.counters.removedBytes.Add(uint64(total.Bytes))
 	}
 	switch {
-	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()): // it was told to end
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // it was told to end
 	case err != nil:
 		r.counters.errors.Add(1)
 		r.Log.LogAttrs(ctx, slog.LevelWarn, task.Name()+" of a table ended early", outcome.Attrs()...)

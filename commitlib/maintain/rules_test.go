@@ -91,8 +91,9 @@ func TestOldVersions(t *testing.T) {
 
 	v := versions{current: 200, hint: 20}
 	for n := int64(1); n <= 200; n++ {
-		v.times = append(v.times, versionTime{n, w.clock()})
+		v.add(n, w.clock())
 	}
+	v.sort()
 	later := w.clock().Add(commitlib.Grace + time.Minute)
 	f := func(version int64, goes bool, now time.Time) {
 		t.Helper()
@@ -106,7 +107,7 @@ func TestOldVersions(t *testing.T) {
 	f(100, false, later)
 	f(200, false, later)
 	f(19, false, w.clock())
-	v.times[18].at = later.Add(-time.Minute) // a sleeper made it under a name that was free
+	v.add(19, later.Add(-time.Minute)) // a sleeper made it under a name that was free
 	f(19, false, later)
 	f(18, false, later)
 	v.hint = 0

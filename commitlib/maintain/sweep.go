@@ -173,7 +173,7 @@ func (s *sweep) found(o objstore.Info, named bool, marks *commitlib.Marks) {
 		s.data.add(o.Size)
 	}
 	if n.kind == version {
-		s.versions.times = append(s.versions.times, versionTime{n.version, o.Modified})
+		s.versions.add(n.version, o.Modified)
 	}
 	if named {
 		s.watermarks = o.Modified

@@ -16,19 +16,25 @@ import (
 // versions are a table's metadata files where package objectstore keeps it: v1 to v<current>, less those removed.
 type versions struct {
 	current int64
-	hint    int64 // what version-hint.text names; 0 if that cannot be told
-	times   []versionTime
+	hint    int64               // what version-hint.text names; 0 if that cannot be told
+	times   map[int64]time.Time // when each that is there was written
+	order   []uint64            // of these, ascending; sort sets it
 }
 
-// versionTime is when a version was written.
-type versionTime struct {
-	version int64
-	at      time.Time
+func (v *versions) add(version int64, at time.Time) {
+	if v.times == nil {
+		v.times = map[int64]time.Time{}
+	}
+	v.times[version] = at
 }
 
 // sort puts the versions in order, once all are there.
 func (v *versions) sort() {
-	slices.SortFunc(v.times, func(a, b versionTime) int { return int(min(max(a.version-b.version, -1), 1)) })
+	v.order = make([]uint64, 0, len(v.times))
+	for version := range v.times {
+		v.order = append(v.order, uint64(version))
+	}
+	slices.Sort(v.order)
 }
 
 // judge says why a version stays. It goes when it was superseded for longer than the retention, by the time of the one
@@ -36,14 +42,12 @@ func (v *versions) sort() {
 // refuses to create a version on a state that was not seen to be current within half the retention. The version that
 // the hint names stays, as engines open that.
 func (v *versions) judge(version int64, now time.Time, retention time.Duration) string {
-	at, found := slices.BinarySearchFunc(v.times, version, func(t versionTime, version int64) int {
-		return int(min(max(t.version-version, -1), 1))
-	})
-	if !found || at+1 >= len(v.times) || v.hint == 0 || version == v.hint || version >= v.current-iceberg.MaxMetadataLog {
+	at, found := slices.BinarySearch(v.order, uint64(version))
+	if !found || at+1 >= len(v.order) || v.hint == 0 || version == v.hint || version >= v.current-iceberg.MaxMetadataLog {
 		return waitsRetention
 	}
-	superseded := v.times[at+1].at
-	if own := v.times[at].at; own.After(superseded) {
+	superseded := v.times[int64(v.order[at+1])]
+	if own := v.times[version]; own.After(superseded) {
 		superseded = own // made by a sleeper under a name that was free again
 	}
 	if now.Sub(superseded) <= retention {

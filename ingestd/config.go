@@ -45,6 +45,7 @@ type Config struct {
 	ReplyWithin   time.Duration
 
 	MaintainInterval time.Duration // 0: no maintenance in the background
+	Compact          bool
 
 	LogLevel   slog.Level
 	MetricsEMF bool
@@ -80,6 +81,7 @@ func Default() Config {
 		ReplyWithin:   25 * time.Second, // API Gateway waits 29 s, common balancers 60 s
 
 		MaintainInterval: 10 * time.Minute,
+		Compact:          true,
 	}
 }
 
@@ -116,6 +118,7 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.EncodeWorkers, "encode-workers", c.EncodeWorkers, "`number` of segments encoded at once; each holds one segment in memory")
 	fs.Var((*period)(&c.ReplyWithin), "reply-within", "longest `time` that a request with ?ack=staged or ?ack=committed, or POST /tables/{table}/commit, is kept waiting. Keep it below the idle time-out of whatever stands before ingestd")
 	fs.Var((*period)(&c.MaintainInterval), "maintain-interval", "`time` between looks for what tables no longer need, which is then removed; 0: never. With -queue the committer behind it looks, and this is not used")
+	fs.BoolVar(&c.Compact, "compact", c.Compact, "join small data files into large ones, sorted by event time, as part of maintenance; false: another engine does. With -queue a function of its own does it, and this is for -maintain alone")
 	fs.BoolVar(&c.MetricsEMF, "metrics-emf", c.MetricsEMF, "write metrics to standard output once a minute, in CloudWatch's embedded metric format; /metrics has them all either way")
 	fs.Var((*level)(&c.LogLevel), "log-level", "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
 	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")

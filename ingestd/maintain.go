@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"firn/commitlib"
 	"firn/commitlib/catalog"
 	"firn/commitlib/maintain"
 	"firn/commitlib/warehouse"
@@ -33,13 +34,19 @@ func newRounds(lake *warehouse.Warehouse, cfg Config, logger *slog.Logger) *main
 	return r
 }
 
-// maintains says whether this daemon maintains tables in the background: one that commits does.
-func (d *daemon) maintains() bool {
-	return d.cfg.MaintainInterval > 0 && d.commit != nil && !d.cfg.Drain
+// maintenance lists what goes round in the background. One daemon that commits sweeps; behind a queue the committer does.
+func (d *daemon) maintenance() (all []*maintain.Rounds) {
+	if d.cfg.MaintainInterval == 0 || d.cfg.Drain {
+		return nil
+	}
+	if d.commit != nil {
+		all = append(all, d.rounds)
+	}
+	return append(all, d.rewrites)
 }
 
 // maintain goes round until ctx ends, once the warehouse is known to be one that may be written to.
-func (d *daemon) maintain(ctx context.Context) {
+func (d *daemon) maintain(ctx context.Context, r *maintain.Rounds) {
 	tick := time.NewTicker(proofRetryMin)
 	defer tick.Stop()
 	for !d.proven.Load() {
@@ -49,7 +56,7 @@ func (d *daemon) maintain(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
-	d.rounds.Run(ctx)
+	r.Run(ctx)
 }
 
 // held says why a table is left alone for now.
@@ -65,7 +72,19 @@ func (d *daemon) held(id catalog.Ident) string {
 }
 
 func (d *daemon) maintainTable(ctx context.Context, table string, opts maintain.Options) []maintain.Result {
-	return d.rounds.Table(ctx, catalog.Ident{Namespace: d.cfg.Namespace, Name: table}, opts)
+	id := catalog.Ident{Namespace: d.cfg.Namespace, Name: table}
+	results := d.rounds.Table(ctx, id, opts)
+	if len(results) == 0 {
+		return nil
+	}
+	return append(results, d.rewrites.Table(ctx, id, opts)...)
+}
+
+// counters are those of all maintenance.
+func (d *daemon) counters() maintain.Counters {
+	c, more := d.rounds.Counters(), d.rewrites.Counters()
+	c.Runs, c.Errors = c.Runs+more.Runs, c.Errors+more.Errors
+	return c
 }
 
 // maintained is one line of -maintain.
@@ -83,6 +102,14 @@ func maintainOnce(ctx context.Context, cfg Config, stdout io.Writer, logger *slo
 		return err
 	}
 	rounds := newRounds(lake, cfg, logger)
+	if cfg.Compact {
+		committer := commitlib.New(lake.Catalog, lake.Store, commitlib.Config{Log: logger})
+		task, err := newCompaction(lake, committer, nil, func(catalog.Ident) int64 { return 0 }, logger)
+		if err != nil {
+			return err
+		}
+		rounds.Tasks = append(rounds.Tasks, task)
+	}
 	out := json.NewEncoder(stdout)
 	var errs []error
 	err = rounds.Once(ctx, maintain.Options{DryRun: cfg.DryRun, Scope: maintain.Whole}, func(id catalog.Ident, results []maintain.Result) {

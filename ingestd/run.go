@@ -49,10 +49,12 @@ type daemon struct {
 	tables  *registry.Registry
 	commit  *commitlib.Committer // nil: another process commits, behind the queue
 	shipper *ship.Shipper
-	rounds  *maintain.Rounds
-	api     *httpapi.API
-	meter   *meter    // nil: metrics are not written
-	stdout  io.Writer // where they would be
+	rounds  *maintain.Rounds // of sweeps
+	// rewrites are the rounds of what changes tables; apart, since they come more often and take longer.
+	rewrites *maintain.Rounds
+	api      *httpapi.API
+	meter    *meter    // nil: metrics are not written
+	stdout   io.Writer // where they would be
 
 	proven                atomic.Bool           // prove has succeeded once
 	doubt                 atomic.Pointer[error] // why it had not, the last time; readiness shows it until it has
@@ -183,6 +185,9 @@ func (d *daemon) wire() (err error) {
 
 	d.rounds = newRounds(d.lake, d.cfg, d.logger)
 	d.rounds.Held = d.held
+	if d.rewrites, err = d.newRewrites(); err != nil {
+		return err
+	}
 
 	hc := httpapi.Default()
 	hc.Limits.MaxBodyBytes = int(d.cfg.BodyBytes)
@@ -191,7 +196,7 @@ func (d *daemon) wire() (err error) {
 	hc.ReplyWithin = d.cfg.ReplyWithin
 	hc.Drain = d.cfg.Drain
 	metrics := httpapi.NewMetrics(prometheus.NewRegistry())
-	sources := httpapi.Sources{Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Queue: d.queue.Stats, Maintain: d.rounds.Counters}
+	sources := httpapi.Sources{Log: d.log.Stats, Ship: d.shipper.Stats, Tables: d.shipper.Statuses, Queue: d.queue.Stats, Maintain: d.counters}
 	if d.commit != nil {
 		sources.Commits = d.commit.Counters
 	}
@@ -244,8 +249,8 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	}
 	maintaining, stopMaintaining := context.WithCancel(ctx)
 	defer stopMaintaining()
-	if d.maintains() {
-		background.Go(func() { d.maintain(maintaining) })
+	for _, r := range d.maintenance() {
+		background.Go(func() { d.maintain(maintaining, r) })
 	}
 	d.logger.Info("listening", "addr", addr, "warehouse", d.lake.Store.Root(), "drain", d.cfg.Drain)
 

@@ -98,6 +98,9 @@ func (c *Compactor) join(ctx context.Context, j *job, key string) (*digest, *ice
 		store: c.Store, schema: j.schema, timeColumn: timeColumn(j.schema), memory: c.cfg.MemoryBytes,
 		groupBytes: cfg.RowGroupBytes, pause: c.cfg.Pause, read: newDigest(j.schema),
 	}
+	for _, f := range j.files {
+		m.rows += f.rows
+	}
 	w := c.encoder.Begin(object)
 	if err := m.write(ctx, j.files, w); err != nil {
 		return nil, nil, err

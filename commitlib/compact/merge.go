@@ -35,6 +35,7 @@ type merge struct {
 	groupBytes int // of the output
 	pause      func(context.Context) error
 
+	rows  int64   // of the files, as their manifests say
 	read  *digest // of all rows, as they were read
 	queue queue
 	open  cursors
@@ -126,9 +127,31 @@ func (m *merge) advance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if m.out.Capacity() == 0 {
+			m.reserve(c.batch)
+		}
 		heap.Push(&m.open, c)
 	}
 	return nil
+}
+
+// reserve makes room in the output for a row group, or for all rows if they are fewer, going by the first rows: growing by
+// appending would copy each value three times.
+func (m *merge) reserve(like *column.Batch) {
+	times := float64(m.rows) / float64(max(1, like.Len))
+	times = 1.05 * min(times, float64(m.groupBytes)/float64(max(1, like.Size())))
+	room := func(n int) int { return min(int(times*float64(n)), m.groupBytes) }
+	for i := range m.out.Cols {
+		v, of := &m.out.Cols[i], &like.Cols[i]
+		switch v.Kind {
+		case column.Int32:
+			v.Int32s = make([]int32, 0, room(len(of.Int32s)))
+		case column.Int64:
+			v.Int64s = make([]int64, 0, room(len(of.Int64s)))
+		default:
+			v.Ends, v.Data = make([]uint32, 0, room(len(of.Ends))), make([]byte, 0, room(len(of.Data)))
+		}
+	}
 }
 
 // take moves the first open run's rows to the output: as many as come before every other's.

@@ -23,7 +23,18 @@ type Compactor struct {
 	encoder *datafile.Encoder
 	encodes *iceberg.Schema
 	skip    map[string]struct{} // files that were tried in vain, so that they are not tried by each run
+	idle    map[catalog.Ident]idle
 }
+
+// idle is a table's head in which a run found nothing to do. Time alone may change that, as partitions close: it counts
+// for idleFor.
+type idle struct {
+	snapshot int64
+	target   int64
+	at       time.Time
+}
+
+const idleFor = settled
 
 // maxSkip bounds what is kept of files tried in vain; beyond it all are tried again.
 const maxSkip = 10_000
@@ -33,7 +44,7 @@ func New(deps Deps, cfg Config) (*Compactor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("make compactor: %w", err)
 	}
-	return &Compactor{Deps: deps, cfg: cfg, skip: make(map[string]struct{})}, nil
+	return &Compactor{Deps: deps, cfg: cfg, skip: make(map[string]struct{}), idle: make(map[catalog.Ident]idle)}, nil
 }
 
 func (c *Compactor) skipped(f *live.File) bool {
@@ -83,9 +94,19 @@ func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, r
 		rep.Stopped = err.Error()
 		return nil
 	}
+	now := idle{t.Metadata.CurrentSnapshotID, target, c.cfg.Clock()}
+	if was, ok := c.idle[id]; ok && was.snapshot == now.snapshot && was.target == target && now.at.Sub(was.at) < idleFor && !rep.DryRun {
+		return nil
+	}
 	lanes, err := c.scan(ctx, t, target, rep)
 	if err != nil {
 		return err
+	}
+	if delete(c.idle, id); len(lanes) == 0 && !rep.More {
+		if len(c.idle) >= maxSkip {
+			clear(c.idle)
+		}
+		c.idle[id] = now
 	}
 	for _, p := range lanes {
 		for _, files := range plan(p.files, p.closed(c.cfg.Clock()), target) {

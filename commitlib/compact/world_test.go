@@ -28,7 +28,7 @@ import (
 
 // world is a table of one log's events with real data files, in one store under a hand-wound clock.
 type world struct {
-	*testing.T
+	testing.TB
 	store  *objstore.Mem
 	cat    *objectstore.Catalog
 	id     catalog.Ident
@@ -47,10 +47,10 @@ type world struct {
 // begun is the first event's hour.
 var begun = time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)
 
-func newWorld(t *testing.T, partitionBy ...string) *world {
+func newWorld(t testing.TB, partitionBy ...string) *world {
 	t.Helper()
 	w := &world{
-		T: t, store: objstore.NewMem("mem://warehouse"), id: catalog.Ident{Namespace: "default", Name: "clicks"},
+		TB: t, store: objstore.NewMem("mem://warehouse"), id: catalog.Ident{Namespace: "default", Name: "clicks"},
 		schema: iceberg.EventSchema(iceberg.String), next: 1, now: begun, rng: rand.New(rand.NewPCG(1, 2)),
 	}
 	w.store.SetClock(w.clock, func(ctx context.Context, d time.Duration) error { w.pass(d); return ctx.Err() })
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, partitionBy ...string) *world {
 	t.Cleanup(func() { encoders.Put(w.encoder) })
 	spec, err := iceberg.EventSpec(partitionBy)
 	w.must(err)
-	w.table, err = w.cat.Create(t.Context(), w.id, catalog.Spec{Schema: w.schema, Partition: spec, Properties: commitlib.NewTableProperties()})
+	w.table, err = w.cat.Create(context.Background(), w.id, catalog.Spec{Schema: w.schema, Partition: spec, Properties: commitlib.NewTableProperties()})
 	w.must(err)
 	binary.BigEndian.PutUint64(w.log[:8], uint64(w.now.UnixMilli())<<16)
 	w.log[6], w.log[8] = 0x70, 0x80

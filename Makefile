@@ -39,10 +39,11 @@ setup: ## install the missing build dependencies (Debian: apt, sudo only where n
 	@scripts/setup
 
 .PHONY: build
-build: setup ## build bin/ingestd and bin/flushlambda
+build: setup ## build bin/ingestd, bin/flushlambda and bin/compactor
 	@mkdir -p bin
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ingestd ./ingestd
 	CGO_ENABLED=0 $(GO) build -tags lambda.norpc,nethttpomithttp2 -ldflags '$(LDFLAGS)' -o bin/flushlambda ./flushlambda
+	CGO_ENABLED=0 $(GO) build -tags lambda.norpc,nethttpomithttp2 -ldflags '$(LDFLAGS)' -o bin/compactor ./flushlambda/compactor
 
 .PHONY: run
 run: setup ## build and start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='-cut-interval 2s' adds flags)
@@ -52,7 +53,7 @@ run: setup ## build and start ingestd on 127.0.0.1:8080 with ./firn-data (ARGS='
 	exec bin/ingestd $(ARGS)
 
 .PHONY: dist
-dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambda's bootstrap
+dist: setup ## build dist/: ingestd with RocksDB linked in, and the Lambdas' bootstraps
 	@scripts/dist '$(VERSION)'
 
 .PHONY: clean

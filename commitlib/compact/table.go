@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"firn/commitlib"
@@ -59,12 +60,13 @@ func (c *Compactor) noteSkip(path string) {
 	c.skip[path] = struct{}{}
 }
 
-// Table compacts a table to files of the target size (0: DefaultTarget). The report holds beside an error, which is the
+// PropTarget is the table property, one of Iceberg's own, that states the size of a table's data files.
+const PropTarget = "write.target-file-size-bytes"
+
+// Table compacts a table to files of the target size; 0: of the size that its property PropTarget states, or else
+// DefaultTarget. A job is not begun where ctx's deadline would not leave it the time. The report holds beside an error, which is the
 // store's or the catalog's, or ctx's: what was done is done, and the next run goes on.
 func (c *Compactor) Table(ctx context.Context, id catalog.Ident, target int64, dryRun bool) (*Report, error) {
-	if target <= 0 {
-		target = DefaultTarget
-	}
 	rep := &Report{Table: id.String(), DryRun: dryRun, Began: c.cfg.Clock().UTC()}
 	err := c.table(ctx, id, target, rep)
 	rep.TookMs = c.cfg.Clock().Sub(rep.Began).Milliseconds()
@@ -94,6 +96,11 @@ func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, r
 		rep.Stopped = err.Error()
 		return nil
 	}
+	if target <= 0 {
+		if target, err = strconv.ParseInt(t.Metadata.Properties[PropTarget], 10, 64); err != nil || target < firstTier {
+			target = DefaultTarget
+		}
+	}
 	now := idle{t.Metadata.CurrentSnapshotID, target, c.cfg.Clock()}
 	if was, ok := c.idle[id]; ok && was.snapshot == now.snapshot && was.target == target && now.at.Sub(was.at) < idleFor && !rep.DryRun {
 		return nil
@@ -121,6 +128,15 @@ func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, r
 	return nil
 }
 
+// slowest is the rate, in bytes of files per second, that a job is counted on to have: a fraction of what one core does.
+const slowest = 3 << 20
+
+// inTime reports whether ctx leaves the time for a job over files of that size.
+func inTime(ctx context.Context, size int64) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > time.Second+time.Duration(size/slowest)*time.Second
+}
+
 // job performs one job, in halves where its files' times overlap too much for the memory. It notes in the report how it
 // ended; its error ends the run.
 func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
@@ -128,7 +144,7 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 	for _, f := range j.files {
 		size += f.size
 	}
-	if rep.BytesIn > 0 && rep.BytesIn+size > c.cfg.MaxBytes || c.cfg.Clock().Sub(rep.Began) >= c.cfg.MaxTime {
+	if rep.BytesIn > 0 && rep.BytesIn+size > c.cfg.MaxBytes || c.cfg.Clock().Sub(rep.Began) >= c.cfg.MaxTime || !inTime(ctx, size) {
 		rep.More = true
 		return nil
 	}

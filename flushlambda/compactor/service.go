@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"firn/commitlib"
+	"firn/commitlib/catalog"
+	"firn/commitlib/compact"
+	"firn/commitlib/maintain"
+	"firn/commitlib/warehouse"
+)
+
+// service is what outlives an invocation.
+type service struct {
+	rounds *maintain.Rounds
+	log    *slog.Logger
+}
+
+// order is what the function may be invoked with; what a schedule sends besides is not looked at.
+type order struct {
+	DryRun bool `json:"dry_run"`
+}
+
+// answer is what an invocation did.
+type answer struct {
+	DryRun  bool                         `json:"dry_run"`
+	Tables  int                          `json:"tables"`
+	Errors  int                          `json:"errors"`
+	More    bool                         `json:"more"`    // time was up: the next invocation goes on, at another table
+	Reports map[string][]maintain.Result `json:"reports"` // of tables that something was done to, or would be
+}
+
+const (
+	// answerTime is what is left of an invocation to answer in.
+	answerTime = 5 * time.Second
+
+	// maxReports bounds the reports of one answer: Lambda takes 6 MB, and one has a few kB.
+	maxReports = 100
+)
+
+// open builds the clients. It sends nothing, so that its errors are about this host and the settings.
+func open(s settings, log *slog.Logger) (*service, error) {
+	lake := s.Settings
+	lake.Logger = log
+	w, err := warehouse.Open(context.Background(), lake)
+	if err != nil {
+		return nil, err
+	}
+	cfg := compact.Default()
+	cfg.Log, cfg.MemoryBytes, cfg.MaxTime = log, s.MemoryBytes/8*3, 15*time.Minute
+	c, err := compact.New(compact.Deps{
+		Catalog: w.Catalog, Store: w.Store, Committer: commitlib.New(w.Catalog, w.Store, commitlib.Config{Log: log}),
+	}, cfg)
+	if err != nil {
+		return nil, err
+	}
+	// In another order each time, so that each table gets its turn where there is not time for all.
+	tables := func(ctx context.Context) (ids []catalog.Ident, err error) {
+		for _, namespace := range s.Namespaces {
+			names, err := w.Catalog.List(ctx, namespace)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				ids = append(ids, catalog.Ident{Namespace: namespace, Name: name})
+			}
+		}
+		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		return ids, nil
+	}
+	task := compact.NewTask(c, func(catalog.Ident) int64 { return 0 })
+	return &service{rounds: maintain.NewRounds(tables, log, task), log: log}, nil
+}
+
+// invoke is the Lambda function. What goes wrong with a table is in its report and the log; the error is that the tables are
+// not known.
+func (svc *service) invoke(ctx context.Context, o order) (answer, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
+		defer cancel()
+	}
+	done := answer{DryRun: o.DryRun, Reports: map[string][]maintain.Result{}}
+	err := svc.rounds.Once(ctx, maintain.Options{DryRun: o.DryRun}, func(id catalog.Ident, results []maintain.Result) {
+		done.Tables++
+		for _, r := range results {
+			if r.Err != nil {
+				done.Errors++
+			}
+			if rep, ok := r.Outcome.(*compact.Report); ok && rep.More {
+				done.More = true
+			}
+			if (o.DryRun || r.Outcome.Did()) && len(done.Reports) < maxReports {
+				done.Reports[id.String()] = results
+			}
+		}
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		done.More, err = true, nil
+	}
+	return done, err
+}

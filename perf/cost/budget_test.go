@@ -14,7 +14,7 @@ import (
 type budget map[string]map[string]int
 
 // occasions are those that a budget has; perf/baselines/requests says what each is.
-var occasions = []string{"warm", "cold", "idle", "behind", "far", "vain"}
+var occasions = []string{"warm", "cold", "idle", "behind", "far", "vain", "merge", "expire"}
 
 // budgetOf reads a catalog's budget from perf/baselines/requests.
 func budgetOf(t *testing.T, catalog string) budget {
@@ -33,10 +33,13 @@ func budgetOf(t *testing.T, catalog string) budget {
 			continue
 		}
 		if len(fields) < 3 || b[fields[1]] != nil {
-			t.Fatalf("%s:%d: want a catalog, an occasion that it has not had yet, and operation=number", path, n)
+			t.Fatalf("%s:%d: want a catalog, an occasion that it has not had yet, and operation=number or -", path, n)
 		}
 		requests := map[string]int{}
 		for _, f := range fields[2:] {
+			if f == "-" { // nothing
+				continue
+			}
 			operation, number, _ := strings.Cut(f, "=")
 			if requests[operation], err = strconv.Atoi(number); err != nil || requests[operation] < 1 {
 				t.Fatalf("%s:%d: %q: want operation=number", path, n, f)

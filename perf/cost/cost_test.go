@@ -18,6 +18,7 @@ import (
 func TestCost(t *testing.T) {
 	tier.Need(t, tier.CI)
 	const commits = 20
+	const merges = commits / 10 // the ten that each merges are not there before the tenth commit
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "catalog\twhat\trequests\tbytes out\tbytes in")
 	defer out.Flush()
@@ -33,13 +34,17 @@ func TestCost(t *testing.T) {
 
 			cold := s.instance()
 			row("the first commit of an instance", 1, s.want("the first commit of an instance", b["cold"], func() { s.commit(cold, track) }))
-			got := s.want(fmt.Sprintf("%d warm commits", commits), times(commits, b["warm"]), func() {
+			warm := times(commits, b["warm"])
+			add(warm, times(merges, b["merge"]))
+			got := s.want(fmt.Sprintf("%d warm commits", commits), warm, func() {
 				for range commits {
 					s.commit(cold, track)
 				}
 			})
 			got.requests = b["warm"]
 			row("a warm commit", commits, got)
+			row("a merge, beyond that (its bytes are counted there)", 1, spent{requests: b["merge"]})
+			s.wantExpiry(b)
 
 			again := track.Request(filesOfACommit)
 			s.submit(cold, again, commitlib.Applied)
@@ -64,5 +69,27 @@ func TestCost(t *testing.T) {
 				}
 			}))
 		})
+	}
+}
+
+// wantExpiry wants what commits cost that remove a snapshot each.
+func (s *services) wantExpiry(b budget) {
+	s.Helper()
+	const keep, commits = 4, 5
+	i := s.instanceOf(commitlib.Config{KeepSnapshots: keep, MergeManifests: never})
+	track := s.table(i, 1)
+	for range 2 * keep { // the oldest stays, as the first of its time
+		s.commit(i, track)
+	}
+	before := i.Counters().Expired
+	want := times(commits, b["warm"])
+	add(want, times(commits, b["expire"]))
+	s.want("commits that remove snapshots", want, func() {
+		for range commits {
+			s.commit(i, track)
+		}
+	})
+	if n := i.Counters().Expired - before; n != commits {
+		s.Errorf("%d commits removed %d snapshots", commits, n)
 	}
 }

@@ -102,7 +102,7 @@ func TestCostOfManyTables(t *testing.T) {
 			b := budgetOf(t, c.name)
 			var instances []*instance
 			for range warmInstances {
-				instances = append(instances, s.instance())
+				instances = append(instances, s.instanceOf(commitlib.Config{MergeManifests: never}))
 			}
 			all := make([]*contended, tables)
 			for n := range all {

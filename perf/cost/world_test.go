@@ -71,11 +71,16 @@ type instance struct {
 }
 
 // instance starts one that knows nothing yet, with connections of its own.
-func (s *services) instance() *instance {
+func (s *services) instance() *instance { return s.instanceOf(commitlib.Config{}) }
+
+func (s *services) instanceOf(cfg commitlib.Config) *instance {
 	s.Helper()
 	w := track.Open(s, append(slices.Clip(s.env), "FIRN_WAREHOUSE="+s.root)...)
-	return &instance{w, commitlib.New(w.Catalog, w.Store, commitlib.Config{})}
+	return &instance{w, commitlib.New(w.Catalog, w.Store, cfg)}
 }
+
+// never is how many manifests a committer has to meet that merges none.
+const never = 1 << 20
 
 // table makes a table and begins a track on it.
 func (s *services) table(i *instance, n int) *track.Track {

@@ -95,7 +95,7 @@ type merged struct {
 // whatever goes wrong is logged, and the commit goes on without. Of two commits of one process that would merge at the
 // same time one does, so that the memory that merging takes is that of one merge, three times mergeTarget.
 func (r *run) merge(ctx context.Context, list *manifest.List) *merged {
-	if list.Len() == 0 || !r.merging.TryLock() {
+	if list.Len() < r.cfg.MergeManifests || !r.merging.TryLock() {
 		return nil
 	}
 	defer r.merging.Unlock()

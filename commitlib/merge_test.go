@@ -186,14 +186,16 @@ func TestCommitsMergeManifests(t *testing.T) {
 	}
 }
 
-// A manifest that only tells what a rewrite deleted leaves the list with the next commit, and what another engine wrote
-// is merged with the rest.
+// A manifest that only tells what a rewrite deleted leaves the list with a commit that looks for what to merge, and what
+// another engine wrote is merged with the rest.
 func TestMergingBesideOthers(t *testing.T) {
 	w := newWorld(t)
 	a := w.log()
 	c := New(w.cat, w.store, w.tidy())
 	first := w.request(a, 1, 1)
 	w.commit(c, applied, first)
+	w.commit(c, applied, w.request(a, 2, 2))
+	w.commit(c, applied, w.request(a, 3, 3))
 	f := first.Files[0]
 	res, err := c.Rewrite(t.Context(), &Rewrite{
 		Table: w.id, TableUUID: first.TableUUID, Operation: iceberg.OpDelete, Remove: []Removal{{Path: f.Path, SpecID: 0, Partition: f.Partition}},
@@ -202,11 +204,11 @@ func TestMergingBesideOthers(t *testing.T) {
 	if res.Outcome != Applied {
 		t.Fatalf("rewrite: %+v", res)
 	}
-	if _, list := w.entries(); len(list) != 1 || list[0].DeletedFiles != 1 {
+	if _, list := w.entries(); len(list) != 3 || list[0].DeletedFiles+list[1].DeletedFiles+list[2].DeletedFiles != 1 {
 		t.Fatalf("after the rewrite the list is %+v", list)
 	}
-	w.commit(c, applied, w.request(a, 2, 2))
-	if _, list := w.entries(); len(list) != 1 || list[0].AddedFiles != 1 {
+	w.commit(c, applied, w.request(a, 4, 4))
+	if _, list := w.entries(); len(list) != 3 || list[0].AddedFiles+list[1].AddedFiles+list[2].AddedFiles != 3 {
 		t.Errorf("after the next commit the list is %+v", list)
 	}
 	for range 4 {
@@ -214,11 +216,10 @@ func TestMergingBesideOthers(t *testing.T) {
 		w.must(err)
 		f.Path += "x"
 	}
-	w.commit(c, skipped, w.request(a, 2, 2))
 	c = New(w.reopen(), w.store, w.tidy())
-	w.commit(c, applied, w.request(a, 3, 3))
+	w.commit(c, applied, w.request(a, 5, 5))
 	files, list := w.entries()
-	if len(list) != 2 || len(files) != 6 || c.Counters().Merged != 5 {
+	if len(list) != 2 || len(files) != 8 || c.Counters().Merged != 7 {
 		t.Errorf("%d files in %d manifests, %d were merged", len(files), len(list), c.Counters().Merged)
 	}
 }

@@ -19,7 +19,8 @@ import (
 	"firn/perf/track"
 )
 
-// aged is a table as it is after that many commits without any maintenance: a snapshot and a manifest for each.
+// aged is a table as it is after that many commits without any housekeeping: a snapshot and a manifest for each. Commits to
+// it do none either, so that the next one finds it as it was.
 type aged struct {
 	*track.Track
 	*place
@@ -85,6 +86,7 @@ func (a *aged) age(t testing.TB, one *catalog.Table, snapshots, filesOfEach int)
 	for i := range iceberg.MaxMetadataLog {
 		earlier = append(earlier, encode(t, map[string]any{"timestamp-ms": began - int64(i), "metadata-file": fmt.Sprintf("%s/metadata/v%d.metadata.json", one.Location, i+1)}))
 	}
+	one.Metadata.Properties["gc.enabled"] = "false"
 	one.Metadata.Properties[commitlib.PropWatermarks] = fmt.Sprintf(`{"logs":{"%s":[%d,%d]},"root":%d}`, a.Log, a.Next-1, began, int64(0x5eed))
 	var doc map[string]json.RawMessage
 	if err := json.Unmarshal(encode(t, one.Metadata), &doc); err != nil {
@@ -148,7 +150,7 @@ func (a *aged) put(t testing.TB, key string, body []byte) {
 
 // committer is a new one, which knows nothing of the table yet.
 func (a *aged) committer() *commitlib.Committer {
-	return commitlib.New(a.catalog(), a.store, commitlib.Config{})
+	return commitlib.New(a.catalog(), a.store, commitlib.Config{MergeManifests: 1 << 20})
 }
 
 // commit applies the track's next request.

@@ -1,59 +1,51 @@
 package maintain
 
-import (
-	"slices"
-	"sort"
-)
+import "slices"
 
-// liveSet is the keys of all that a table needs, as 64-bit hashes: a million files take 8 MB. It is filled, then
-// sealed, then asked.
+// liveSet is the keys of what a table needs, as 64-bit hashes: a million files take 8 MB, and up to as much again while
+// it is filled. It is filled, then sealed, then asked.
 type liveSet struct {
-	hashes  []uint64 // of every need; sorted and distinct once sealed
-	wanted  []uint64 // of those that the listing must show; likewise
-	seen    []uint64 // a bit for each of wanted
-	missing int
+	hashes  []uint64            // sorted and distinct once sealed
+	lenient map[uint64]struct{} // of those that may be missing; few
+	seen    []uint64            // a bit for each hash: the listing showed it, or it may be missing
+	missing int                 // hashes without that bit
 }
 
-func (l *liveSet) add(key string, wanted bool) {
+func (l *liveSet) add(key string, lenient bool) {
 	h := hash(key)
 	l.hashes = append(l.hashes, h)
-	if wanted {
-		l.wanted = append(l.wanted, h)
+	if lenient {
+		if l.lenient == nil {
+			l.lenient = map[uint64]struct{}{}
+		}
+		l.lenient[h] = struct{}{}
 	}
 }
 
 func (l *liveSet) seal() {
 	slices.Sort(l.hashes)
 	l.hashes = slices.Compact(l.hashes)
-	slices.Sort(l.wanted)
-	l.wanted = slices.Compact(l.wanted)
-	l.seen = make([]uint64, len(l.wanted)/64+1)
-	l.missing = len(l.wanted)
+	l.seen = make([]uint64, len(l.hashes)/64+1)
+	l.missing = len(l.hashes)
+	for h := range l.lenient {
+		l.see(h)
+	}
 }
 
 // has says whether the key is live, and notes that the listing showed it.
-func (l *liveSet) has(key string) bool {
-	h := hash(key)
-	if !contains(l.hashes, h) {
-		return false
+func (l *liveSet) has(key string) bool { return l.see(hash(key)) }
+
+func (l *liveSet) see(h uint64) bool {
+	i, live := slices.BinarySearch(l.hashes, h)
+	if live && l.seen[i/64]&(1<<(i%64)) == 0 {
+		l.seen[i/64] |= 1 << (i % 64)
+		l.missing--
 	}
-	if i := sort.Search(len(l.wanted), func(i int) bool { return l.wanted[i] >= h }); i < len(l.wanted) && l.wanted[i] == h {
-		if bit := uint64(1) << (i % 64); l.seen[i/64]&bit == 0 {
-			l.seen[i/64] |= bit
-			l.missing--
-		}
-	}
-	return true
+	return live
 }
 
 // unseen says that the key is one that the listing must show, and did not.
 func (l *liveSet) unseen(key string) bool {
-	h := hash(key)
-	i := sort.Search(len(l.wanted), func(i int) bool { return l.wanted[i] >= h })
-	return i < len(l.wanted) && l.wanted[i] == h && l.seen[i/64]&(1<<(i%64)) == 0
-}
-
-func contains(sorted []uint64, h uint64) bool {
-	_, ok := slices.BinarySearch(sorted, h)
-	return ok
+	i, live := slices.BinarySearch(l.hashes, hash(key))
+	return live && l.seen[i/64]&(1<<(i%64)) == 0
 }

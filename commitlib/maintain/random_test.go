@@ -23,7 +23,7 @@ import (
 // snapshot, branch or tag, not by a request that may still be applied, not by a reader that began within the grace
 // period; and in the end all that can go has gone.
 func TestRandomLives(t *testing.T) {
-	seeds := uint64(tier.Pick(30, 300, 5000))
+	seeds := uint64(tier.Pick(12, 200, 3000))
 	modes := []twin.Mode{0, twin.Glue, twin.REST}
 	removed := map[string]int64{}
 	for seed := range seeds {
@@ -33,7 +33,7 @@ func TestRandomLives(t *testing.T) {
 		}
 	}
 	for _, k := range []kind{staged, ours, foreign, claim} {
-		if removed[k.String()] == 0 && seeds >= 30 {
+		if removed[k.String()] == 0 && seeds >= 12 {
 			t.Errorf("no %s was ever removed: nothing is shown about them", k)
 		}
 	}

@@ -37,7 +37,7 @@ type Report struct {
 	TookMs int64     `json:"took_ms"`
 
 	Snapshots int   `json:"snapshots"` // retained ones
-	Live      int   `json:"live"`      // objects that the table needs, here or elsewhere
+	Live      int   `json:"live"`      // objects that the table needs, of those that are listed
 	Listed    Tally `json:"listed"`
 
 	Removed  map[string]Tally `json:"removed"`            // by kind; of a dry run, what would be removed now

@@ -116,7 +116,11 @@ func (s *sweep) walk(ctx context.Context, marks *commitlib.Marks) (err error) {
 	if s.whole {
 		s.report.Scope = Whole
 	}
-	s.walker = newWalker(s.store, s.whole, func(n need) { s.live.add(n.key, !n.lenient && s.lists(n.key)) })
+	s.walker = newWalker(s.store, s.whole, func(n need) {
+		if s.lists(n.key) {
+			s.live.add(n.key, n.lenient)
+		}
+	})
 	if err := s.walker.table(ctx, s.table); err != nil {
 		return err
 	}
@@ -136,7 +140,7 @@ func (s *sweep) prefixes() []string {
 	return []string{s.root + stateFolder, s.root + metadataFolder}
 }
 
-// lists says that the listing must show the key, if there is such an object.
+// lists says that the listing shows the key, if there is such an object; what else is live is in no danger.
 func (s *sweep) lists(key string) bool {
 	for _, prefix := range s.prefixes() {
 		if strings.HasPrefix(key, prefix) {

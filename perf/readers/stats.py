@@ -138,18 +138,30 @@ def check_table(folder):
         path = m.manifest_path.removeprefix("file://")
         differ(path, "manifest length", m.manifest_length, os.stat(path).st_size)
         spec = table.specs()[m.partition_spec_id]
-        partitions, entries, rows = [], 0, 0
-        for entry in m.fetch_manifest_entry(table.io):
-            f = entry.data_file
+        partitions, live = [], 0
+        counts, counted = {"ADDED": 0, "EXISTING": 0, "DELETED": 0}, {"ADDED": 0, "EXISTING": 0, "DELETED": 0}
+        sequences = []
+        for entry in m.fetch_manifest_entry(table.io, discard_deleted=False):
+            f, status = entry.data_file, entry.status.name
+            counts[status] += 1
+            counted[status] += f.record_count
+            if status != "EXISTING":
+                differ(path, "snapshot id of an entry", entry.snapshot_id, m.added_snapshot_id)
+            if status == "DELETED":  # its file may be gone with the snapshots that had it
+                partitions.append([f.partition[i] for i in range(len(spec.fields))])
+                continue
             partitions.append(check_file(table, spec, f))
-            differ(path, "sequence number of an entry", entry.sequence_number, m.sequence_number)
-            differ(path, "snapshot id of an entry", entry.snapshot_id, m.added_snapshot_id)
-            entries += 1
-            rows += f.record_count
+            sequences.append(entry.sequence_number)
+            live += 1
+            files += 1
+            records += f.record_count
             size += f.file_size_in_bytes
-        files, records = files + entries, records + rows
-        differ(path, "added files", (m.added_files_count, m.existing_files_count, m.deleted_files_count), (entries, 0, 0))
-        differ(path, "added rows", (m.added_rows_count, m.existing_rows_count, m.deleted_rows_count), (rows, 0, 0))
+        if live:
+            differ(path, "least sequence number", m.min_sequence_number, min(sequences))
+            if max(sequences) > m.sequence_number:
+                problems.append(f"{path}: an entry has sequence number {max(sequences)}, its manifest {m.sequence_number}")
+        differ(path, "files", (m.added_files_count, m.existing_files_count, m.deleted_files_count), tuple(counts.values()))
+        differ(path, "rows", (m.added_rows_count, m.existing_rows_count, m.deleted_rows_count), tuple(counted.values()))
         for i, pf in enumerate(spec.fields):
             summary = m.partitions[i]
             got = [p[i] for p in partitions]

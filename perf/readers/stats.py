@@ -133,7 +133,7 @@ def check_table(folder):
     snapshot = table.current_snapshot()
     if snapshot is None:
         raise SystemExit(f"{folder}: the table has no snapshot")
-    files = records = size = 0
+    files = records = size = merged = 0
     for m in snapshot.manifests(table.io):
         path = m.manifest_path.removeprefix("file://")
         differ(path, "manifest length", m.manifest_length, os.stat(path).st_size)
@@ -154,6 +154,7 @@ def check_table(folder):
             sequences.append(entry.sequence_number)
             live += 1
             files += 1
+            merged += status == "EXISTING"
             records += f.record_count
             size += f.file_size_in_bytes
         if live:
@@ -174,7 +175,7 @@ def check_table(folder):
         differ(folder, name, summary.get(name), str(computed))
     if files == 0:
         problems.append(f"{folder}: no data file to compare")
-    return {"files": files, "records": records, "bytes": size}
+    return {"files": files, "records": records, "bytes": size, "merged": merged, "snapshots": len(table.metadata.snapshots)}
 
 
 if __name__ == "__main__":

@@ -162,3 +162,24 @@ func TestJudge(t *testing.T) {
 	f("_firn/claims/"+log.String()+"/6-9-0a1b2c3d.json", hours(72), hours(1), never, "")
 	f("_firn/claims/"+log.String()+"/1-5-0a1b2c3d.json", hours(0), never, never, "")
 }
+
+// Statistics files, which other engines write, live while the metadata names them.
+func TestStatisticsFilesLive(t *testing.T) {
+	w := newWorld(t)
+	w.append(w.committer(), w.log(), 1)
+	named, gone := w.root+"metadata/named.puffin", w.root+"metadata/gone.puffin"
+	w.put(named)
+	w.put(gone)
+	w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) {
+		m, err := m.WithProperties(nil, nil, prev, w.clock())
+		w.must(err)
+		body, err := m.Encode()
+		w.must(err)
+		statistics := fmt.Sprintf(`,"statistics":[{"snapshot-id":%d,"statistics-path":%q}]}`, m.CurrentSnapshotID, objstore.Location(w.store, named))
+		return iceberg.ParseMetadata(append(body[:len(body)-1], statistics...))
+	})
+	w.settle()
+	if !w.has(named) || w.has(gone) {
+		t.Errorf("the named one is there: %v; the other: %v", w.has(named), w.has(gone))
+	}
+}

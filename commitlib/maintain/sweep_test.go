@@ -357,3 +357,38 @@ func TestWhatIsReferencedMeanwhileIsKept(t *testing.T) {
 		w.whole()
 	}
 }
+
+// That a sweep saw an object before it was committed shortens nobody's time after it was expired.
+func TestALookBeforeTheCommitDoesNotCount(t *testing.T) {
+	w := newWorld(t)
+	c, log := w.committer(), w.log()
+	w.append(c, log, 1)
+	swept := false
+	early := commitlib.New(w.cat, w.store, commitlib.Config{Clock: w.clock, Sleep: w.sleep, Rand: w.random, Parallel: 1,
+		Phase: func(string, bool) {
+			if !swept {
+				swept = true
+				w.sweep() // the manifest is there, and no snapshot names it yet
+			}
+		}})
+	before := w.keys("metadata/firn-")
+	w.append(early, log, 1)
+	manifests := slices.DeleteFunc(w.keys("metadata/firn-"), func(key string) bool { return slices.Contains(before, key) })
+	if !swept || len(manifests) != 1 {
+		t.Fatalf("the commit wrote %q", manifests)
+	}
+	w.pass(24 * time.Hour)
+	w.emptied()
+	w.expire(1) // a moment ago for a reader
+	if w.sweep(); !w.has(manifests[0]) {
+		t.Fatal("removed at once after it was expired")
+	}
+	w.pass(commitlib.Grace - time.Minute)
+	if w.sweep(); !w.has(manifests[0]) {
+		t.Error("removed before a reader had its time")
+	}
+	w.pass(2 * time.Minute)
+	if w.sweep(); w.has(manifests[0]) {
+		t.Error("still there after it")
+	}
+}

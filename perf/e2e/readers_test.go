@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -63,14 +64,16 @@ func TestReaders(t *testing.T) {
 		table, settings string
 		hours           int
 		binary          bool
+		commits         int // three, so that bounds of sequence and ingest time tell the files apart
 	}{
-		{"by_hour", "", 5, false}, // made by its first event
-		{"flat", `{"partition_by":["none"]}`, 5, false},
-		{"by_day", `{"partition_by":["day"]}`, 10 * 24, false},
-		{"by_month", `{"partition_by":["month"]}`, 300 * 24, false},
-		{"by_hour_and_partition", `{"partition_by":["hour","partition"]}`, 5, false},
-		{"by_partition", `{"partition_by":["none","partition"]}`, 5, false},
-		{"bytes", `{"payload":"binary"}`, 5, true},
+		{"by_hour", "", 5, false, 3}, // made by its first event
+		{"flat", `{"partition_by":["none"]}`, 5, false, 3},
+		{"by_day", `{"partition_by":["day"]}`, 10 * 24, false, 3},
+		{"by_month", `{"partition_by":["month"]}`, 300 * 24, false, 3},
+		{"by_hour_and_partition", `{"partition_by":["hour","partition"]}`, 5, false, 3},
+		{"by_partition", `{"partition_by":["none","partition"]}`, 5, false, 3},
+		{"bytes", `{"payload":"binary"}`, 5, true, 3},
+		{"kept", `{"partition_by":["none"]}`, 5, false, tier.Pick(24, 165, 165)}, // manifests were merged, and snapshots have expired
 	}
 
 	d := Start(t, Options{Data: t.TempDir(), Flags: []string{"-cut-interval", "1h"}})
@@ -83,9 +86,8 @@ func TestReaders(t *testing.T) {
 		}
 		rows := Expected{}
 		expected[k.table] = rows
-		// Three commits, so that bounds of sequence and ingest time tell the files apart.
-		for range 3 {
-			events := randomEvents(r, from, k.hours, n/3, k.binary, fmt.Sprintf("%s-%d", k.table, len(rows)))
+		for range k.commits {
+			events := randomEvents(r, from, k.hours, n/k.commits, k.binary, fmt.Sprintf("%s-%d", k.table, len(rows)))
 			post(t, c, k.table, k.binary, events, rows)
 			c.Commit(t, k.table)
 		}
@@ -104,8 +106,16 @@ func TestReaders(t *testing.T) {
 			for _, engine := range engines {
 				expected[k.table].Compare(t, engine, table, from.UnixMicro(), to.UnixMicro())
 			}
-			t.Logf("%s: statistics equal: %s", k.table, CheckStatistics(t, table))
-			skips(t, table, k.hours, expected[k.table], from)
+			equal := CheckStatistics(t, table)
+			t.Logf("%s: statistics equal: %s", k.table, equal)
+			var has struct{ Files, Merged, Snapshots int }
+			if err := json.Unmarshal([]byte(equal), &has); err != nil {
+				t.Fatal(err)
+			}
+			if k.commits > 20 && has.Merged < 20 || k.commits > 160 && has.Snapshots > 140 {
+				t.Errorf("after %d commits the table's manifests have %d files of %d merged, and it has %d snapshots", k.commits, has.Merged, has.Files, has.Snapshots)
+			}
+			skips(t, table, k.commits, k.hours, expected[k.table], from)
 		})
 	}
 }
@@ -139,11 +149,11 @@ func post(t *testing.T, c *Client, table string, binary bool, events []Event, ro
 // skips wants every engine to open fewer files when a filter allows it: by the partition value of
 // event_time, by the bounds of sequence, and none at all where no file can match. The data files themselves
 // say which ones a filter needs at most.
-func skips(t *testing.T, table string, hours int, rows Expected, now time.Time) {
+func skips(t *testing.T, table string, commits, hours int, rows Expected, now time.Time) {
 	t.Helper()
 	const hour = 3_600_000_000
 	begin := now.UnixMicro() - int64(hours)*hour
-	// The middle of the event times, a fifth of the range, and the sequences of the first commit.
+	// The middle of the event times, a fifth of the range, and the first third of the sequences.
 	third := int64(len(rows)) / 3
 	byTime := fmt.Sprintf("event_time,%d,%d", begin+2*int64(hours)*hour/5, begin+3*int64(hours)*hour/5)
 	bySequence := fmt.Sprintf("sequence,1,%d", third+1)
@@ -153,7 +163,7 @@ func skips(t *testing.T, table string, hours int, rows Expected, now time.Time) 
 		if got.Total != countParquet(t, table) {
 			t.Errorf("%s: sees %d files, the folder holds %d", engine, got.Total, countParquet(t, table))
 		}
-		partitioned := got.Total > 3*3 // by event time; the others' files all span the whole range
+		partitioned := got.Total > 3*commits // by event time; the others' files all span the whole range
 		if partitioned && (got.Read[0] == 0 || got.Read[0] > got.Total*3/5) {
 			t.Errorf("%s: opens %d of %d files for a fifth of the event times", engine, got.Read[0], got.Total)
 		}

@@ -27,8 +27,10 @@ func (w *world) act() {
 		w.step("the store is out until %s", w.outage.Sub(w.began))
 	case n < 82 && w.copies:
 		w.copyOrRestore()
-	case n < 92:
+	case n < 90:
 		w.foreignAct()
+	case n < 92:
+		w.sweep(w.tables[w.plan.IntN(len(w.tables))])
 	case w.clobber:
 		w.tamper()
 	default:
@@ -137,6 +139,9 @@ func (w *world) settle() {
 		w.wait(w.random(15*time.Minute, time.Hour))
 		w.revive()
 		w.checkStops()
+		for _, t := range w.tables {
+			w.sweep(t)
+		}
 		if round >= 3 && round < 10 && w.repair {
 			w.repairAll()
 			for _, t := range w.tables {

@@ -16,7 +16,7 @@ const (
 
 func (k catalogKind) String() string { return [...]string{"objectstore", "glue", "rest"}[k] }
 
-// metadataRetention is how long old table metadata is kept in the simulation. The product keeps it for days; what
+// metadataRetention is how long old table metadata is kept in the simulation, an hour more than in the product; what
 // matters is that writes linger and processes sleep for less, or for more than all of it.
 const metadataRetention = 4 * time.Hour
 

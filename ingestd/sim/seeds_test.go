@@ -59,7 +59,7 @@ var (
 		"foreign: append", "foreign: expire", "foreign: a property", "foreign: delete %d of", "foreign: remove %d orphans", "foreign: add a column",
 		"foreign: merge the manifests", "the hint of %s is gone", "the hint of %s is set back", "user: roll", "user: point main",
 		"user: drop the marker", "user: drop the watermarks", "user: garble", "user: set the watermarks", "user: replace", "user: drop %s and make it anew",
-		"operator: %s: %s put right", "resume %s", "discard %d events", "snapshots expired", "manifests merged",
+		"operator: %s: %s put right", "resume %s", "discard %d events", "snapshots expired", "manifests merged", "sweep: %d objects",
 	}
 	stops = []ship.Reason{ship.Rejected, ship.WatermarkBack, ship.WatermarkAhead, ship.WatermarksLost, ship.TableReplaced, ship.TableUnfit}
 	rare  = []string{"user: drop %s", "user: delete the spilled", "user: overwrite the spilled", "stop: " + string(ship.TableMissing), "no trace",

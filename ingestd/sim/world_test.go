@@ -79,7 +79,7 @@ func newWorld(seed uint64, trace io.Writer) *world {
 		seen:  map[string]int{}, events: map[string]*sent{}, labels: map[uuid.UUID]string{}, parsed: map[string][]fileRef{}, saved: map[string][]byte{},
 	}
 	w.profile = newProfile(w.plan)
-	w.keepSnapshots, w.mergeAt = 2<<(seed%5), 2+int(seed%7)
+	w.keepSnapshots, w.mergeAt = 3<<(seed%5), 2+int(seed%4)
 	w.store.SetFault(w.storeFault)
 	if w.catalog != onObjects {
 		w.service = twin.New(map[catalogKind]twin.Mode{onGlue: twin.Glue, onREST: twin.REST}[w.catalog], w.store)

@@ -71,7 +71,7 @@ func Default() Config {
 		LogBytes:      8 << 30,
 		TableShare:    0.5,
 		DiskReserve:   256 << 20,
-		MemoryLimit:   224 << 20, // half as much again as what is live under load; with RocksDB and the program below 400 MB
+		MemoryLimit:   320 << 20, // what is live under load (130 MiB), half of it, and a rewrite of tables
 		DedupWindow:   24 * time.Hour,
 		DedupBytes:    1 << 30,
 		BodyBytes:     16 << 20,

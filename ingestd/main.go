@@ -26,6 +26,10 @@ func main() {
 	os.Exit(command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
+// garbagePercent is GOGC where the environment does not say otherwise. The heap is arenas with few pointers: at the usual
+// 100 the collector took half a percent of all CPU, and what it left made up half of a daemon that held 450 MB.
+const garbagePercent = 50
+
 // command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags or
 // environment.
 func command(args, environ []string, stdout, stderr io.Writer) int {
@@ -56,6 +60,9 @@ func command(args, environ []string, stdout, stderr io.Writer) int {
 	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: cfg.LogLevel}))
 	logger.LogAttrs(context.Background(), slog.LevelInfo, "starting", append([]slog.Attr{slog.String("version", version)}, cfg.effective()...)...)
 	debug.SetMemoryLimit(int64(cfg.MemoryLimit))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

@@ -19,7 +19,7 @@ const (
 	// six in it, and small ones stay below 64.
 	rewriteEvery = time.Minute
 
-	// rewriteMemory is what a merge may hold in rows: a quarter of the heap's default limit.
+	// rewriteMemory is what a merge may hold in rows: a fifth of the heap's default limit.
 	rewriteMemory = 64 << 20
 
 	// rewriteShare is how many times as long rewriting rests as it works while events come: a fifth of one core.
@@ -37,18 +37,20 @@ const (
 // errBusy ends a rewrite; the next one begins anew.
 var errBusy = errors.New("commits lag behind, so that rewriting leaves them the machine")
 
-// pace keeps a rewrite to a share of one core, and lets it wait while commits lag.
+// pace keeps a rewrite to a share of one core, lets it wait while commits lag, and ends it where the log takes no more:
+// then even its memory is needed.
 type pace struct {
-	lag  func() time.Duration
-	last time.Time // when it went on last
+	lag     func() time.Duration
+	refused func() error // of the log
+	last    time.Time    // when it went on last
 }
 
 // rest is compact.Config.Pause.
 func (p *pace) rest(ctx context.Context) error {
 	worked := min(time.Since(p.last), rewriteStep)
 	err := wait(ctx, rewriteShare*worked)
-	for began := time.Now(); err == nil && p.lag() > busyLag; err = wait(ctx, time.Second) {
-		if time.Since(began) > busyWait {
+	for began := time.Now(); err == nil && (p.lag() > busyLag || p.refused() != nil); err = wait(ctx, time.Second) {
+		if time.Since(began) > busyWait || p.refused() != nil {
 			return errBusy
 		}
 	}
@@ -108,7 +110,7 @@ func (d *daemon) newRewrites() (*maintain.Rounds, error) {
 	if d.commit == nil || !d.cfg.Compact {
 		return r, nil
 	}
-	p := &pace{lag: func() time.Duration { return d.shipper.Stats().Lag }}
+	p := &pace{lag: func() time.Duration { return d.shipper.Stats().Lag }, refused: func() error { return d.log.Refused() }}
 	task, err := newCompaction(d.lake, committer, p.rest, func(id catalog.Ident) int64 {
 		if t, ok := d.tables.Get(id.Name); ok {
 			return t.Settings.TargetFileBytes

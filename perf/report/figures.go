@@ -208,7 +208,7 @@ func overTime(r run) (all []figure) {
 		memory.Lines = append(memory.Lines, series(r.Series, l.name, func(s load.Sample) float64 { return float64(l.value(s)) / (1 << 20) }))
 	}
 	memory.Lines[3].Dashed = true
-	return append(all, newFigure(memory, "What the server holds. The heap's soft limit is 224 MiB unless set otherwise; a level line is what is promised.",
+	return append(all, newFigure(memory, "What the server holds. The heap's soft limit is 320 MiB unless set otherwise; a level line is what is promised.",
 		"How much it needs: the heap is let grow up to its limit before it is collected hard. Nor whether it leaks slowly, unless the run is long."))
 }
 

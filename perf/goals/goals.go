@@ -59,6 +59,7 @@ var All = []Goal{
 	}},
 	{"backpressure", "3× overload: acked beside the capacity", 0.9, false, part, func(r *load.Result) float64 { return acked(step(r, 1)) / acked(step(r, 0)) }},
 	{"backpressure", "… refusals without Retry-After", 0, true, count, func(r *load.Result) float64 { return float64(step(r, 1).Traffic[0].NoRetryAfter) }},
+	{"backpressure", "… peak resident memory", 400e6, true, megas, func(r *load.Result) float64 { return float64(step(r, 1).PeakMemory) }},
 	{"backpressure", "… last refusal after the overload's end, at half the capacity", 1, true, secs, func(r *load.Result) float64 {
 		s := step(r, 2)
 		at, ok := s.Recovery()

@@ -150,9 +150,11 @@ func backpressure(r *Runner) error {
 		return Traffic{Table: "pressure", Format: payload.Bulk, Mix: payload.Clicks, Events: 100, Connections: connections, Rate: rate}
 	}
 	capacity := plan("capacity", clicks(64, 0))
-	capacity.Warmup = 5 * time.Second // until the log's bound is reached
 	capacity.Drain = 0
-	found, err := r.fresh(capacity)
+	if err := r.fill(capacity); err != nil {
+		return err
+	}
+	found, err := r.step(capacity)
 	if err != nil {
 		return err
 	}
@@ -177,6 +179,25 @@ func backpressure(r *Runner) error {
 		r.note("At half the capacity requests were still refused %.0f s after the overload's end.", after.Seconds)
 	}
 	return nil
+}
+
+// maxFills is how often fill offers its load: a minute of it, or more.
+const maxFills = 6
+
+// fill offers a fresh daemon load until it refuses some: before that, what is acked says nothing about what drains. The
+// steps of it are no result.
+func (r *Runner) fill(p Plan) error {
+	s, err := r.fresh(p)
+	for n := 1; err == nil && s.Traffic[0].Refused == 0; n++ {
+		if n == maxFills {
+			return fmt.Errorf("nothing was refused in %d steps: the log's bound is too high for this machine", n)
+		}
+		s, err = r.step(p)
+	}
+	if err == nil {
+		r.result.Steps = nil
+	}
+	return err
 }
 
 // Recovery is when the step's last refusal had been, in seconds from its start; false if they never ended.

@@ -85,6 +85,8 @@ var commitMetrics = []metric[commitlib.Counters]{
 	{"firn_commit_unknowns_total", "Commit attempts whose swap of the table pointer had an outcome that was not known.", counter, func(s *commitlib.Counters) float64 { return float64(s.Unknowns) }},
 	{"firn_table_loads_total", "Times that the committer loaded a table's state.", counter, func(s *commitlib.Counters) float64 { return float64(s.Loads) }},
 	{"firn_watermark_spills_total", "Files written for committed watermarks that no longer fit the table's properties.", counter, func(s *commitlib.Counters) float64 { return float64(s.Spills) }},
+	{"firn_snapshots_expired_total", "Snapshots that commits removed from the tables' metadata.", counter, func(s *commitlib.Counters) float64 { return float64(s.Expired) }},
+	{"firn_manifests_merged_total", "Manifests that left the tables' manifest lists as commits made fewer and larger ones of several.", counter, func(s *commitlib.Counters) float64 { return float64(s.Merged) }},
 	{"firn_requests_dead_lettered_total", "Commit requests that can never succeed and left the queue; the log names each.", counter, func(s *commitlib.Counters) float64 { return float64(s.DeadLettered) }},
 }
 

@@ -147,6 +147,14 @@ func TestHarmlessChangesStopNothing(t *testing.T) {
 			w.must(err)
 			w.cutOffHistory()
 		},
+		"expiry that leaves a rewrite alone": func(w *world, f *twin.Foreign) {
+			for log := range w.marks().Logs {
+				w.rewrite(w.committer(), Applied, w.joined(w.request(log, 1, 2), w.request(log, 3, 5)))
+			}
+			_, err := f.ExpireSnapshots(w.Context(), w.id, 1)
+			w.must(err)
+			w.cutOffHistory()
+		},
 		"foreign commit":     func(w *world, _ *twin.Foreign) { w.foreignAppend() },
 		"unrelated property": func(w *world, _ *twin.Foreign) { w.setProperties(map[string]string{"owner": "me"}) },
 		"optional column added": func(w *world, _ *twin.Foreign) {

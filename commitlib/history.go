@@ -30,7 +30,7 @@ func readTraces(m *iceberg.Metadata) (traces, error) {
 // lineage is what is retained of main's history.
 type lineage struct {
 	root int64 // the first snapshot; 0 if main is empty, rootLost if it has expired
-	ours bool  // a retained one is a commit of ours
+	ours bool  // a retained one is a commit or a rewrite of ours
 }
 
 // readLineage walks main from its head to the first snapshot that has no parent.
@@ -66,7 +66,7 @@ func readLineage(m *iceberg.Metadata) (l lineage) {
 // A roll-back keeps its root, and stands. Where main's first snapshot has expired nothing can be told.
 //
 // Another root alone proves nothing: PyIceberg's expiry takes the parent from the oldest snapshot that it leaves. But
-// a history that holds a commit of ours is one that this check has passed before.
+// a history that holds a commit or a rewrite of ours is one that this check has passed before.
 func (w *Watermarks) checkLineage(l lineage) error {
 	if !w.used() || w.Root == 0 || l.root == w.Root || l.root == rootLost || l.ours {
 		return nil

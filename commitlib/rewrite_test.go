@@ -106,7 +106,7 @@ func TestRewriteReplaces(t *testing.T) {
 			"operation": "replace", "engine-name": "firn", "added-data-files": "1", "deleted-data-files": "2", "added-records": "9",
 			"deleted-records": "9", "added-files-size": "4", "removed-files-size": "8", "changed-partition-count": "1",
 			"total-data-files": "2", "total-records": "11", "total-files-size": "8",
-			"total-delete-files": "0", "total-position-deletes": "0", "total-equality-deletes": "0",
+			"total-delete-files": "0", "total-position-deletes": "0", "total-equality-deletes": "0", PropRanges: "{}",
 		}
 		if !maps.Equal(s.Summary, want) {
 			t.Errorf("summary is %v, want %v", s.Summary, want)
@@ -177,7 +177,7 @@ func TestRewriteDeletes(t *testing.T) {
 	want := map[string]string{
 		"operation": "delete", "engine-name": "firn", "deleted-data-files": "1", "deleted-records": "5", "removed-files-size": "4",
 		"changed-partition-count": "1", "total-data-files": "1", "total-records": "4", "total-files-size": "4",
-		"total-delete-files": "0", "total-position-deletes": "0", "total-equality-deletes": "0",
+		"total-delete-files": "0", "total-position-deletes": "0", "total-equality-deletes": "0", PropRanges: "{}",
 	}
 	if !maps.Equal(s.Summary, want) {
 		t.Errorf("summary is %v, want %v", s.Summary, want)

@@ -143,6 +143,7 @@ func (r *rewriting) summarize(parent *iceberg.Snapshot) map[string]string {
 		"removed-files-size":      strconv.FormatInt(r.gone.bytes, 10),
 		"changed-partition-count": strconv.Itoa(len(changed.tuples)),
 		"engine-name":             "firn",
+		PropRanges:                "{}", // it adds no event, and is ours: readLineage
 	}
 	if r.fresh.files > 0 {
 		s["added-data-files"] = strconv.FormatInt(r.fresh.files, 10)

@@ -138,7 +138,8 @@ func (w *Watermarks) advance(moved map[uuid.UUID]Mark) *Watermarks {
 	return next
 }
 
-// PropRanges is the key in a snapshot's summary that repeats, for audit, which ranges the snapshot added.
+// PropRanges is the key in a snapshot's summary that repeats, for audit, which ranges the snapshot added: none, "{}", by
+// a rewrite.
 const PropRanges = "firn.ranges"
 
 // Ranges maps each log to the ranges [first, last] that one snapshot added, ascending.

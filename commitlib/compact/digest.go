@@ -7,6 +7,7 @@ import (
 	"math/bits"
 
 	"firn/commitlib/column"
+	"firn/commitlib/datafile"
 	"firn/commitlib/iceberg"
 )
 
@@ -15,6 +16,7 @@ import (
 type digest struct {
 	schema *iceberg.Schema
 	rows   int64
+	copied int64 // of rows, those whose bytes stand for them
 	sums   [2]uint64
 	cols   []columnDigest
 
@@ -62,6 +64,40 @@ func (d *digest) add(b *column.Batch) {
 		d.sums[0] += x
 		d.sums[1] += mix(x, key[3])
 	}
+}
+
+// addCopied takes in a row group whose bytes are copied: what its file states of it, and a keyed hash of its columns' bytes
+// in the place of its values'. Bytes that are the same, under the same schema, are the same rows.
+func (d *digest) addCopied(f *datafile.File, group int, hash uint64) error {
+	rows := f.Rows(group)
+	d.rows, d.copied = d.rows+rows, d.copied+rows
+	for i := range d.cols {
+		o, err := f.Outline(group, i)
+		if err != nil {
+			return err
+		}
+		c := &d.cols[i]
+		switch c.nulls += o.Nulls; {
+		case !o.Any:
+		case o.Low == nil && o.Top == nil:
+			c.addInt(o.Min)
+			c.addInt(o.Max)
+		default:
+			c.addBytes(o.Low)
+			c.addBytes(o.Top)
+		}
+	}
+	h := mix(hash+uint64(rows), key[2])
+	d.sums[0] += h
+	d.sums[1] += mix(h, key[3])
+	return nil
+}
+
+// newHash is a hash for the bytes of a row group that is copied.
+func newHash() *maphash.Hash {
+	h := new(maphash.Hash)
+	h.SetSeed(textKey)
+	return h
 }
 
 // hashColumn mixes a column's values into the hashes of their rows.

@@ -11,6 +11,9 @@
 //     report says so.
 //   - Memory is bounded by Config.MemoryBytes and what planning holds, whatever the size of the files: they are
 //     merged row group by row group, and only those row groups are open whose times overlap.
+//   - A row group is copied as bytes only out of a file that a merge of this build has made, so that what is copied is
+//     sorted and means the same where it comes to; the checksums of its pages are verified when it is read, and again when
+//     it is read back.
 //   - How often a row is rewritten is logarithmic in the size of its partition.
 //
 // New files are created under random names (commitlib.ObjectPrefix); what a run leaves behind is an orphan.

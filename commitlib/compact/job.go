@@ -26,6 +26,13 @@ type job struct {
 	files     []*source
 }
 
+// done is how a job ended.
+type done struct {
+	commitlib.Result
+	out    *iceberg.DataFile
+	copied int64 // rows of it that were taken over as bytes
+}
+
 // errDiffers says that what was read back is not what was read: nothing was changed.
 var errDiffers = errors.New("the rewritten file does not hold what was read")
 
@@ -37,11 +44,11 @@ var errDiffers = errors.New("the rewritten file does not hold what was read")
 //  4. Rewrite. This is the commit point.
 //
 // A crash before step 4, or a difference, leaves an orphan.
-func (c *Compactor) perform(ctx context.Context, j *job) (commitlib.Result, *iceberg.DataFile, error) {
+func (c *Compactor) perform(ctx context.Context, j *job) (done done, err error) {
 	written := c.cfg.Clock()
 	prefix, ok := objstore.Key(c.Store, j.table.Location)
 	if !ok {
-		return commitlib.Result{}, nil, fmt.Errorf("table lies at %q, the store is %q", j.table.Location, c.Store.Root())
+		return done, fmt.Errorf("table lies at %q, the store is %q", j.table.Location, c.Store.Root())
 	}
 	key := prefix + "/data/"
 	if path := iceberg.PartitionPath(j.spec, j.schema, j.partition); path != "" {
@@ -49,22 +56,22 @@ func (c *Compactor) perform(ctx context.Context, j *job) (commitlib.Result, *ice
 	}
 	key += commitlib.ObjectPrefix + c.newUUID().String() + ".parquet"
 
-	read, out, err := c.join(ctx, j, key)
+	read, copied, out, err := c.join(ctx, j, key)
 	if err != nil {
-		return commitlib.Result{}, nil, err
+		return done, err
 	}
 	if err := stated(read, j.files); err != nil {
-		return commitlib.Result{}, nil, err
+		return done, err
 	}
-	back, err := c.readBack(ctx, j, key, out)
+	back, err := c.readBack(ctx, j, key, out, copied)
 	if err != nil {
-		return commitlib.Result{}, nil, err
+		return done, err
 	}
 	if err := read.differs(back); err != nil {
-		return commitlib.Result{}, nil, fmt.Errorf("%w: %w", errDiffers, err)
+		return done, fmt.Errorf("%w: %w", errDiffers, err)
 	}
 	if err := back.states(out); err != nil {
-		return commitlib.Result{}, nil, fmt.Errorf("%w: %w", errDiffers, err)
+		return done, fmt.Errorf("%w: %w", errDiffers, err)
 	}
 	out.Path, out.Partition = objstore.Location(c.Store, key), j.partition
 	rw := &commitlib.Rewrite{
@@ -75,44 +82,45 @@ func (c *Compactor) perform(ctx context.Context, j *job) (commitlib.Result, *ice
 	for _, f := range j.files {
 		rw.Remove = append(rw.Remove, commitlib.Removal{Path: f.path, SpecID: j.spec.ID, Partition: j.partition})
 	}
-	res, err := c.Committer.Rewrite(ctx, rw)
-	return res, out, err
+	done.out, done.copied = out, read.copied
+	done.Result, err = c.Committer.Rewrite(ctx, rw)
+	return done, err
 }
 
-// join is step 1.
-func (c *Compactor) join(ctx context.Context, j *job, key string) (*digest, *iceberg.DataFile, error) {
+// join is step 1. It returns the sum of what was read, and which row groups of the file were copied.
+func (c *Compactor) join(ctx context.Context, j *job, key string) (*digest, []int, *iceberg.DataFile, error) {
 	cfg := c.cfg.encoder()
 	if c.encoder == nil || !sameColumns(c.encodes, j.schema) {
 		e, err := datafile.NewEncoder(j.schema, cfg)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		c.encoder, c.encodes = e, j.schema
 	}
 	object, err := objstore.Create(ctx, c.Store, key, objstore.Condition{Absent: true})
 	if err != nil {
-		return nil, nil, fmt.Errorf("create %s: %w", key, err)
+		return nil, nil, nil, fmt.Errorf("create %s: %w", key, err)
 	}
 	defer object.Abort()
 	m := &merge{
 		store: c.Store, schema: j.schema, timeColumn: timeColumn(j.schema), memory: c.cfg.MemoryBytes,
-		groupBytes: cfg.RowGroupBytes, pause: c.cfg.Pause, read: newDigest(j.schema),
+		groupBytes: cfg.RowGroupBytes, encoder: c.encoder, dst: &notingWriter{Writer: object}, pause: c.cfg.Pause, read: newDigest(j.schema),
 	}
 	for _, f := range j.files {
 		m.rows += f.rows
 	}
-	w := c.encoder.Begin(object)
+	w := c.encoder.Begin(m.dst)
 	if err := m.write(ctx, j.files, w); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	out, err := w.Close()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if _, err := object.Close(); err != nil {
-		return nil, nil, fmt.Errorf("create %s: %w", key, err)
+		return nil, nil, nil, fmt.Errorf("create %s: %w", key, err)
 	}
-	return m.read, &out, nil
+	return m.read, m.copied, &out, nil
 }
 
 // stated compares what was read with what the manifests say of the files: a file of which another has rows, or fewer, is
@@ -140,7 +148,7 @@ func stated(read *digest, files []*source) error {
 }
 
 // readBack is step 3.
-func (c *Compactor) readBack(ctx context.Context, j *job, key string, out *iceberg.DataFile) (*digest, error) {
+func (c *Compactor) readBack(ctx context.Context, j *job, key string, out *iceberg.DataFile, copied []int) (*digest, error) {
 	info, err := c.Store.Head(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("read back: %w", err)
@@ -161,6 +169,12 @@ func (c *Compactor) readBack(ctx context.Context, j *job, key string, out *icebe
 		if err := c.cfg.Pause(ctx); err != nil {
 			return nil, err
 		}
+		if slices.Contains(copied, g) {
+			if err := addRaw(d, f, g); err != nil {
+				return nil, fmt.Errorf("read back: %w", err)
+			}
+			continue
+		}
 		batch.Reset()
 		if err := f.Read(g, batch, datafile.MaxDecodedBytes); err != nil {
 			return nil, fmt.Errorf("read back: %w", err)
@@ -168,6 +182,17 @@ func (c *Compactor) readBack(ctx context.Context, j *job, key string, out *icebe
 		d.add(batch)
 	}
 	return d, nil
+}
+
+// addRaw takes in a row group that was copied, from the new file.
+func addRaw(d *digest, f *datafile.File, group int) error {
+	hash := newHash()
+	for i := range d.cols {
+		if err := f.Chunk(group, i, hash); err != nil {
+			return err
+		}
+	}
+	return d.addCopied(f, group, hash.Sum64())
 }
 
 func timeColumn(s *iceberg.Schema) int {

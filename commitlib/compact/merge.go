@@ -26,21 +26,27 @@ func (u *unreadable) Error() string { return fmt.Sprintf("file %s: %v", u.path, 
 func (u *unreadable) Unwrap() error { return u.err }
 
 // merge writes the rows of many files as one, by event time; of equal times in the order of the files, and within one in
-// its own. It holds the runs whose times overlap, and one row group of output.
+// its own. It holds the runs whose times overlap, and one row group of output. Large row groups of files that were merged
+// before, between whose rows no other's lie, are copied as bytes.
 type merge struct {
 	store      objstore.Store
 	schema     *iceberg.Schema
 	timeColumn int
 	memory     int64
 	groupBytes int // of the output
+	encoder    *datafile.Encoder
+	dst        *notingWriter // what the output's writer writes to
 	pause      func(context.Context) error
 
-	rows  int64   // of the files, as their manifests say
-	read  *digest // of all rows, as they were read
-	queue queue
-	open  cursors
-	spare []*cursor
-	out   *column.Batch
+	rows   int64   // of the files, as their manifests say
+	read   *digest // of all rows, as they were read
+	copied []int   // row groups of the output that were taken over by their bytes
+	queue  queue
+	open   cursors
+	spare  []*cursor
+
+	out      *column.Batch
+	reserved bool // out has room
 }
 
 // cursors is a heap by the next row's time.
@@ -80,7 +86,7 @@ func (m *merge) write(ctx context.Context, files []*source, w *datafile.Writer) 
 		m.queue.add(r)
 	}
 	for {
-		if err := m.advance(ctx); err != nil {
+		if err := m.advance(ctx, w); err != nil {
 			return err
 		}
 		if len(m.open) == 0 {
@@ -110,12 +116,19 @@ func (m *merge) pass(ctx context.Context, w *datafile.Writer) error {
 	return nil
 }
 
-// advance opens every run that may hold a row which comes before, or beside, the next of those that are open.
-func (m *merge) advance(ctx context.Context) error {
+// advance opens every run that may hold a row which comes before, or beside, the next of those that are open. Runs that
+// can be are copied instead.
+func (m *merge) advance(ctx context.Context, w *datafile.Writer) error {
 	for len(m.queue) > 0 && (len(m.open) == 0 || m.queue[0].low <= m.open[0].time()) {
 		r := m.queue.next()
 		if r.file == nil {
 			if err := m.begin(ctx, r); err != nil {
+				return err
+			}
+			continue
+		}
+		if m.copies(r) {
+			if err := m.copy(ctx, r, w); err != nil {
 				return err
 			}
 			continue
@@ -127,7 +140,7 @@ func (m *merge) advance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if m.out.Capacity() == 0 {
+		if !m.reserved {
 			m.reserve(c.batch)
 		}
 		heap.Push(&m.open, c)
@@ -138,6 +151,7 @@ func (m *merge) advance(ctx context.Context) error {
 // reserve makes room in the output for a row group, or for all rows if they are fewer, going by the first rows: growing by
 // appending would copy each value three times.
 func (m *merge) reserve(like *column.Batch) {
+	m.reserved = true
 	times := float64(m.rows) / float64(max(1, like.Len))
 	times = 1.05 * min(times, float64(m.groupBytes)/float64(max(1, like.Size())))
 	room := func(n int) int { return min(int(times*float64(n)), m.groupBytes) }

@@ -22,6 +22,7 @@ type Report struct {
 	BytesIn  int64 `json:"bytes_in"`
 	BytesOut int64 `json:"bytes_out"`
 	Rows     int64 `json:"rows"`
+	Copied   int64 `json:"copied_rows"` // of those, in row groups that were taken over as bytes
 
 	Dropped   int            `json:"dropped"`              // jobs that another's commit made useless
 	LeftAlone map[string]int `json:"left_alone,omitempty"` // partitions or jobs, by why

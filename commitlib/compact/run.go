@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
+	"firn/commitlib"
 	"firn/commitlib/column"
 	"firn/commitlib/datafile"
 	"firn/commitlib/objstore"
@@ -20,6 +22,7 @@ const wholeBytes = 8 << 20
 // run is what a merge opens at a time: a row group of an opened file, or a small file that is not opened yet.
 type run struct {
 	low   int64 // no row's event time is below
+	high  int64 // nor above
 	rank  int   // of the file in the job, for a fixed order among equal times
 	src   *source
 	file  *datafile.File // nil: not opened yet
@@ -98,6 +101,20 @@ func (c *cursor) sort() {
 	slices.SortFunc(c.order, func(a, b uint32) int { return cmp.Or(cmp.Compare(c.times[a], c.times[b]), cmp.Compare(a, b)) })
 }
 
+// notingWriter likewise, of what is written.
+type notingWriter struct {
+	io.Writer
+	err error
+}
+
+func (n *notingWriter) Write(p []byte) (int, error) {
+	written, err := n.Writer.Write(p)
+	if err != nil {
+		n.err = err
+	}
+	return written, err
+}
+
 // begin fetches a file, if it is small, or else its footer, and queues its row groups.
 func (m *merge) begin(ctx context.Context, r *run) error {
 	key, ok := objstore.Key(m.store, r.src.path)
@@ -123,12 +140,51 @@ func (m *merge) begin(ctx context.Context, r *run) error {
 		if f.Rows(g) == 0 {
 			continue
 		}
-		low := r.src.lo
-		if lo, _, ok := f.Range(g, m.schema.Fields[m.timeColumn].ID); ok {
-			low = lo
+		low, high := r.src.lo, r.src.hi
+		if lo, hi, ok := f.Range(g, m.schema.Fields[m.timeColumn].ID); ok {
+			low, high = lo, hi
 		}
-		m.queue.add(&run{low: low, rank: r.rank, src: r.src, file: f, at: r.at, group: g})
+		m.queue.add(&run{low: low, high: high, rank: r.rank, src: r.src, file: f, at: r.at, group: g})
 	}
+	return nil
+}
+
+// copies reports whether a row group is taken over as its bytes are: it is sorted, as every file of ours is; no row of
+// another lies between its own; and it is large. What is merged before it is written as a row group of its own, however
+// small, so that those are at most as many as the large ones.
+func (m *merge) copies(r *run) bool {
+	if r.file == nil || len(m.open) > 0 || len(m.queue) > 0 && m.queue[0].low < r.high {
+		return false
+	}
+	name := r.src.path[strings.LastIndexByte(r.src.path, '/')+1:]
+	return strings.HasPrefix(name, commitlib.ObjectPrefix) && r.file.Bytes(r.group) <= m.memory-m.held() &&
+		r.file.Bytes(r.group) >= int64(m.groupBytes/copyPart) && m.encoder.Copies(r.file)
+}
+
+// copyPart is the part of a full row group that one must have to be copied.
+const copyPart = 4
+
+// copy takes a row group over.
+func (m *merge) copy(ctx context.Context, r *run, w *datafile.Writer) error {
+	if m.out.Len > 0 {
+		if err := m.pass(ctx, w); err != nil {
+			return err
+		}
+	}
+	if err := m.pause(ctx); err != nil {
+		return err
+	}
+	hash := newHash()
+	if err := w.Copy(r.file, r.group, hash); err != nil {
+		if m.dst.err != nil {
+			return err
+		}
+		return readError(ctx, r, err)
+	}
+	if err := m.read.addCopied(r.file, r.group, hash.Sum64()); err != nil {
+		return readError(ctx, r, err)
+	}
+	m.copied = append(m.copied, w.Groups()-1)
 	return nil
 }
 

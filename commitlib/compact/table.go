@@ -155,7 +155,7 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 	}
 	where := iceberg.PartitionPath(j.spec, j.schema, j.partition)
 	began := time.Now()
-	res, out, err := c.perform(ctx, j)
+	done, err := c.perform(ctx, j)
 	var bad *unreadable
 	switch {
 	case errors.Is(err, errMemory):
@@ -188,18 +188,19 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 	case err != nil:
 		return err
 	}
-	switch res.Outcome {
+	switch done.Outcome {
 	case commitlib.Applied:
 		rep.Jobs, rep.FilesIn, rep.FilesOut = rep.Jobs+1, rep.FilesIn+int64(len(j.files)), rep.FilesOut+1
-		rep.BytesIn, rep.BytesOut, rep.Rows = rep.BytesIn+size, rep.BytesOut+out.FileSizeInBytes, rep.Rows+out.RecordCount
+		rep.BytesIn, rep.BytesOut, rep.Rows = rep.BytesIn+size, rep.BytesOut+done.out.FileSizeInBytes, rep.Rows+done.out.RecordCount
+		rep.Copied += done.copied
 		c.cfg.Log.Debug("compacted", "table", rep.Table, "partition", where, "files", len(j.files), "bytes", size,
-			"to", out.FileSizeInBytes, "took", time.Since(began))
+			"to", done.out.FileSizeInBytes, "took", time.Since(began))
 	case commitlib.Dropped:
 		rep.Dropped++
-		c.cfg.Log.Info("compaction dropped: the table has changed", "table", rep.Table, "partition", where, "reason", res.Reason)
+		c.cfg.Log.Info("compaction dropped: the table has changed", "table", rep.Table, "partition", where, "reason", done.Reason)
 	default:
 		rep.tryVain("the swap was refused", where)
-		rep.Stopped = res.Reason
+		rep.Stopped = done.Reason
 	}
 	return nil
 }

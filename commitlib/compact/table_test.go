@@ -84,17 +84,8 @@ func TestCompactClosed(t *testing.T) {
 func TestCompactLarge(t *testing.T) {
 	w := newWorld(t)
 	c := w.committer()
-	const wide = 32 << 10
 	for range 12 {
-		events := w.events(20, 0)
-		for i := range events {
-			noise := make([]byte, wide)
-			for k := range noise {
-				noise[k] = byte('a' + w.rng.IntN(26))
-			}
-			events[i].payload = noise
-		}
-		w.commit(c, w.request(events)) // 0.6 MB each, all over the same minute
+		w.commit(c, w.request(w.wide(20, 0))) // 0.6 MB each, all over the same minute
 	}
 	little := w.compactor(nil)
 	little.cfg.MemoryBytes = 6 << 20
@@ -114,6 +105,76 @@ func TestCompactLarge(t *testing.T) {
 	rep = w.run(w.compactor(nil), 0)
 	if live := w.live(w.load()); rep.Jobs != 1 || len(live) != 1 {
 		t.Errorf("report: %+v, %d files", rep, len(live))
+	}
+}
+
+// wide makes n events of 32 KiB from second from on.
+func (w *world) wide(n, from int) []event {
+	events := w.events(n, from)
+	for i := range events {
+		noise := make([]byte, 32<<10)
+		for k := range noise {
+			noise[k] = byte('a' + w.rng.IntN(26))
+		}
+		events[i].payload = noise
+	}
+	return events
+}
+
+// TestCompactCopies: where files that were merged before follow one another in time, their row groups are taken over as
+// bytes; one that another's rows lie in is merged by rows, and what comes of it is sorted all the same.
+func TestCompactCopies(t *testing.T) {
+	w := newWorld(t, iceberg.PartitionNone)
+	run := func() *Report {
+		t.Helper()
+		c := w.compactor(nil)
+		c.cfg.MemoryBytes = 8 << 20
+		c.encoder = nil // of smaller row groups
+		return w.run(c, 0)
+	}
+	for part := range 2 {
+		for i := range 10 {
+			w.commit(w.committer(), w.request(w.wide(20, part*3600+60*i)))
+		}
+		if rep := run(); rep.Jobs != 1 || rep.Copied != 0 {
+			t.Fatalf("part %d: %+v", part, rep)
+		}
+	}
+	late := w.request(w.wide(1, 3600+300)) // lies in the second file
+	w.commit(w.committer(), late)
+	w.pass(time.Hour)
+	rep := run()
+	if rep.Jobs != 1 || rep.FilesIn != 3 || rep.Copied < 200 || rep.Copied >= rep.Rows {
+		t.Errorf("report: %+v", rep)
+	}
+	files := w.live(w.load())
+	if len(files) != 1 || len(files[0].SplitOffsets) < 4 {
+		t.Fatalf("%d files", len(files))
+	}
+	times := w.read(files[0]).Col(iceberg.FieldEventTime).Int64s
+	if !slices.IsSorted(times) {
+		t.Error("the file is not sorted by event time")
+	}
+	lower, _ := iceberg.DecodeLong(files[0].LowerBounds[iceberg.FieldEventTime])
+	upper, _ := iceberg.DecodeLong(files[0].UpperBounds[iceberg.FieldEventTime])
+	if lower != times[0] || upper != times[len(times)-1] {
+		t.Errorf("bounds %d and %d, times %d to %d", lower, upper, times[0], times[len(times)-1])
+	}
+
+	// What was copied is read back as well.
+	for i := range 10 {
+		w.commit(w.committer(), w.request(w.wide(20, 2*3600+60*i)))
+	}
+	if rep := run(); rep.Jobs != 1 {
+		t.Fatalf("third part: %+v", rep)
+	}
+	w.pass(time.Hour)
+	at := w.load().MetadataLocation
+	c := w.compactor(nil)
+	c.cfg.MemoryBytes, c.encoder = 8<<20, nil
+	c.Store = damaging{w.store}
+	if rep, err := c.Table(t.Context(), w.id, 0, false); err == nil && rep.Jobs > 0 || w.load().MetadataLocation != at {
+		t.Errorf("a damaged copy was taken: %+v (%v)", rep, err)
 	}
 }
 

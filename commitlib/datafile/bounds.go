@@ -69,6 +69,17 @@ func plain(dst []byte, x int64, k column.Kind) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(x))
 }
 
+// plainInt reads what plain writes.
+func plainInt(v []byte, k column.Kind) (int64, bool) {
+	switch {
+	case k == column.Int32 && len(v) == 4:
+		return int64(int32(binary.LittleEndian.Uint32(v))), true
+	case k == column.Int64 && len(v) == 8:
+		return int64(binary.LittleEndian.Uint64(v)), true
+	}
+	return 0, false
+}
+
 // iceberg returns the bounds as a manifest states them, truncated outwards for string and binary; upper is nil where no
 // short value lies above the greatest one.
 func (b *bounds) iceberg(t iceberg.Type, k column.Kind) (lower, upper []byte) {

@@ -63,6 +63,8 @@ type file struct {
 	pages   []format.OffsetIndex // likewise
 	noIndex []bool               // likewise: columns holds nothing for it
 	bounds  []bounds             // by column, over all row groups
+	// unbounded columns have a row group that was copied, with values whose bounds it does not state.
+	unbounded []bool
 }
 
 // at is the place in the file of what is written next.
@@ -144,6 +146,7 @@ func (e *Encoder) begin(dst *bytes.Buffer) {
 	f.dst, f.base = dst, dst.Len()
 	f.groups, f.columns, f.pages, f.noIndex = f.groups[:0], f.columns[:0], f.pages[:0], f.noIndex[:0]
 	f.bounds = append(f.bounds[:0], make([]bounds, len(e.kinds))...)
+	f.unbounded = append(f.unbounded[:0], make([]bool, len(e.kinds))...)
 }
 
 // fits checks b's shape against the encoder's schema.
@@ -259,7 +262,7 @@ func (e *Encoder) describe(rows int64) iceberg.DataFile {
 	for i, field := range e.schema.Fields {
 		b := &f.bounds[i]
 		d.ValueCounts[field.ID], d.NullValueCounts[field.ID] = rows, int64(b.nulls)
-		if !b.any {
+		if !b.any || f.unbounded[i] {
 			continue
 		}
 		lower, upper := b.iceberg(field.Type, e.kinds[i])

@@ -17,6 +17,8 @@ type File struct {
 	r io.ReaderAt
 	f reader
 	l *layout
+
+	raw []byte // scratch of Chunk
 }
 
 // Open reads a file's footer and finds the schema's columns in it.

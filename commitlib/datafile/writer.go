@@ -67,8 +67,8 @@ func (w *Writer) do(step func() error) error {
 	return nil
 }
 
-// Size is the size of the file so far, without its footer.
-func (w *Writer) Size() int64 { return w.e.file.at() }
+// Groups is the number of row groups so far.
+func (w *Writer) Groups() int { return len(w.e.file.groups) }
 
 // Close writes the footer and returns what a manifest says of the file; Path and Partition are the caller's to set. It
 // does not close dst. ErrNoRows where there are none.

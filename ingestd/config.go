@@ -55,6 +55,7 @@ type Config struct {
 	Salvage  bool
 	Maintain bool
 	DryRun   bool
+	Verify   bool
 	Version  bool
 }
 
@@ -124,6 +125,7 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Drain, "drain", c.Drain, "accept nothing, wait until every event is committed, and exit 0")
 	fs.BoolVar(&c.Check, "check", c.Check, "validate the configuration and the directories, ask the store, the catalog and the queue for something small, print the settings, and exit; nothing is made or changed")
 	fs.BoolVar(&c.Maintain, "maintain", c.Maintain, "maintain every table of the namespace once, print a report of each as a line of JSON, and exit; the event log is not opened, and daemons may run meanwhile")
+	fs.BoolVar(&c.Verify, "verify", c.Verify, "compare every table of the namespace with the objects in the store, print for each as a line of JSON what it needs and lacks and what is left over, and exit, with status 1 if anything is missing or damaged. It takes some 200 bytes of memory an object")
 	fs.BoolVar(&c.DryRun, "dry-run", c.DryRun, "with -maintain: say what would be removed, and remove nothing")
 	fs.BoolVar(&c.Salvage, "salvage", c.Salvage, "open a log whose write-ahead log is damaged, up to the damage. What lies behind it is LOST: a start without this flag says how much that is")
 	fs.BoolVar(&c.Version, "version", c.Version, "print the version and exit")
@@ -240,6 +242,9 @@ func (c Config) Validate() error {
 	}
 	if c.DryRun && !c.Maintain {
 		bad("dry-run", "it says what -maintain would do: give both")
+	}
+	if c.Verify && (c.Maintain || c.Drain || c.Salvage || c.Check) {
+		bad("verify", "not together with -maintain, -drain, -salvage or -check: it changes nothing, and leaves the event log alone")
 	}
 	if c.Maintain && (c.Drain || c.Salvage || c.Check) {
 		bad("maintain", "not together with -drain, -salvage or -check: it leaves the event log alone")

@@ -94,7 +94,7 @@ type maintained struct {
 	Tasks  []maintain.Result `json:"tasks"`
 }
 
-// maintainOnce maintains every table once, and prints what was done. The event log is not opened: this is safe beside a
+// maintainOnce maintains or verifies every table once, and prints what was done or found. The event log is not opened: this is safe beside a
 // running daemon, as any number of maintaining processes are.
 func maintainOnce(ctx context.Context, cfg Config, stdout io.Writer, logger *slog.Logger) error {
 	lake, _, err := openWarehouse(cfg, logger)
@@ -109,6 +109,9 @@ func maintainOnce(ctx context.Context, cfg Config, stdout io.Writer, logger *slo
 			return err
 		}
 		rounds.Tasks = append(rounds.Tasks, task)
+	}
+	if cfg.Verify {
+		rounds.Tasks = []maintain.Task{maintain.Verifier{Catalog: lake.Catalog, Store: lake.Store}}
 	}
 	out := json.NewEncoder(stdout)
 	var errs []error

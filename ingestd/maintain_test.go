@@ -136,3 +136,35 @@ func TestMaintainWithoutAWarehouse(t *testing.T) {
 		}
 	}
 }
+
+// The command says whether tables have all that they need, and tells by its status.
+func TestVerify(t *testing.T) {
+	n := start(t, t.TempDir(), nil, "-maintain-interval", "0")
+	n.post("events", 3)
+	n.ok("POST", "/tables/events/commit", "", nil)
+	f := func(status int, want ...string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		if got := command([]string{"-data", n.data, "-verify"}, nil, &stdout, &stderr); got != status {
+			t.Errorf("status %d, want %d: %s", got, status, stderr.String())
+		}
+		for _, w := range want {
+			if !strings.Contains(stdout.String(), w) {
+				t.Errorf("printed %s, want %s in it", stdout.String(), w)
+			}
+		}
+	}
+	f(0, `"table":"default.events"`, `"task":"verify"`, `"missing":0`, `"damaged":0`)
+	files, err := filepath.Glob(filepath.Join(n.data, "warehouse", "default", "events", "data", "*", "*.parquet"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("data files: %q, %v", files, err)
+	}
+	if err := os.Truncate(files[0], 10); err != nil {
+		t.Fatal(err)
+	}
+	f(1, `"damaged":1`, filepath.Base(files[0]), "it has 10 bytes")
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	f(1, `"missing":1`, filepath.Base(files[0]))
+}

@@ -56,11 +56,12 @@ func (r *rules) judge(c candidate) (wait string) {
 	switch c.kind {
 	case staged:
 		// Once the watermark is beyond it nobody can commit it, and if it was committed a later snapshot took it out:
-		// no fence is needed. The looks give readers of that earlier snapshot their time.
+		// no fence is needed. The looks give readers of that earlier snapshot their time, and an operator the time to set a
+		// watermark back that should not have been raised.
 		if r.marks.Last(c.log) < c.last {
 			return waitsWatermark
 		}
-		return r.looked(c, r.grace)
+		return r.looked(c, max(r.grace, commitlib.StagedGrace))
 	case claim:
 		if r.marks.Last(c.log) < c.last && r.now.Sub(c.Modified) < claimAge {
 			return waitsWatermark

@@ -6,7 +6,8 @@ package commitlib
 //
 // The requests come first. Housekeeping is part of a commit's first attempt alone; where it fails, or a catalog refuses a
 // swap that held some, or does not say what became of it, what follows and the next plainCommits commits go without. A
-// committer deletes nothing: what no snapshot names any more is for the removal of orphans (package maintain).
+// committer deletes nothing: what no snapshot names any more is for the removal of orphans (package maintain). A rewrite
+// removes snapshots by the same rules.
 
 // plainCommits is how many commits of a cached parent leave housekeeping after it failed, or a swap that held some was
 // refused for good or had an unknown outcome: a manifest that cannot be read must not cost reads in each commit, nor a

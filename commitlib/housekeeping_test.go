@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,6 +54,72 @@ func TestCommitsExpireSnapshots(t *testing.T) {
 			w.must(err)
 			w.commit(New(w.reopen(), w.store, w.tidy()), rejected, w.request(a, 102, 102))
 			w.commit(one, rejected, w.request(a, 102, 102))
+		})
+	}
+}
+
+// Rewrites expire snapshots as commits do: a table whose producers have stopped stays bounded while it is compacted.
+func TestRewritesExpireSnapshots(t *testing.T) {
+	for _, mode := range []twin.Mode{0, twin.Glue, twin.REST} {
+		t.Run(mode.String(), func(t *testing.T) {
+			w := newWorldOn(t, mode)
+			c := New(w.cat, w.store, w.tidy())
+			a := w.log()
+			const n = 60
+			var reqs []*Request
+			for i := Seq(1); i <= n; i++ {
+				reqs = append(reqs, w.request(a, i, i))
+			}
+			w.commit(c, slices.Repeat(applied, n), reqs...)
+			loads, expired := c.Counters().Loads, c.Counters().Expired
+			for i, r := range reqs[:n-1] {
+				w.pass(time.Second)
+				rw := w.joined(r)
+				if i%10 == 9 {
+					rw = w.dropping(r)
+				}
+				w.rewrite(c, Applied, rw)
+			}
+			if got := len(w.load().Metadata.Snapshots); got > 5+4 {
+				t.Errorf("the table has %d snapshots", got)
+			}
+			if got := c.Counters().Expired - expired; got < 50 {
+				t.Errorf("%d snapshots expired", got)
+			}
+			if got := c.Counters().Loads - loads; got > n {
+				t.Errorf("%d loads for %d rewrites", got, n)
+			}
+			w.commit(c, []Outcome{Skipped, Applied}, reqs[0], w.request(a, n+1, n+1))
+			w.commit(New(w.reopen(), w.store, w.tidy()), applied, w.request(a, n+2, n+2))
+		})
+	}
+}
+
+// A removal that is refused holds up no rewrite either.
+func TestRefusedRemovalHoldsUpNoRewrite(t *testing.T) {
+	for name, f := range map[string]*fussy{
+		"rejected": {answer: catalog.ErrRejected}, "unknown": {answer: catalog.ErrUnknown},
+		"applied, then unknown": {answer: catalog.ErrUnknown, applies: true}, "conflict": {answer: catalog.ErrConflict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			f.Catalog = w.cat
+			c := New(f, w.store, w.tidy())
+			a := w.log()
+			const n = 40
+			var reqs []*Request
+			for i := Seq(1); i <= n; i++ {
+				reqs = append(reqs, w.request(a, i, i))
+			}
+			w.commit(c, slices.Repeat(applied, n), reqs...)
+			for _, r := range reqs {
+				w.pass(time.Second)
+				w.rewrite(c, Applied, w.joined(r))
+			}
+			if f.answer != catalog.ErrConflict && f.asked != 1 {
+				t.Errorf("removal was asked for %d times in %d rewrites, want once", f.asked, n)
+			}
+			w.holds(map[uuid.UUID]Seq{a: n})
 		})
 	}
 }

@@ -62,8 +62,9 @@ func (c *Committer) Rewrite(ctx context.Context, rw *Rewrite) (Result, error) {
 		return Result{Outcome: Rejected, Reason: err.Error(), Advice: "report it: the rewrite was planned wrongly"}, nil
 	}
 	r := &rewriting{run: run{Committer: c, id: rw.Table, began: c.cfg.Clock()}, rw: rw}
-	if p := c.parents.take(rw.Table); p != nil {
-		r.parent, r.outdated, r.wary = p, true, max(0, p.wary-1) // a refresh is cheap beside the manifests to read
+	if p := c.parents.take(rw.Table); p != nil && r.began.Sub(p.asOf) < MaxParentAge {
+		// A refresh is cheap beside the manifests to read.
+		r.parent, r.outdated, r.wary, r.plain = p, true, max(0, p.wary-1), max(0, p.plain-1)
 	}
 	res, err := r.rewrite(ctx)
 	if err != nil {
@@ -74,6 +75,7 @@ func (c *Committer) Rewrite(ctx context.Context, rw *Rewrite) (Result, error) {
 		if r.parent.wary = r.wary; r.outdated {
 			r.parent.wary = max(1, r.wary)
 		}
+		r.parent.plain = r.plain
 		c.parents.put(rw.Table, r.parent)
 	}
 	return res, err

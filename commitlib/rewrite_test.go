@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"firn/commitlib/catalog"
 	"firn/commitlib/catalog/twin"
 	"firn/commitlib/iceberg"
 	"firn/commitlib/manifest"
@@ -502,4 +503,37 @@ func TestRewriteManifestsAge(t *testing.T) {
 		t.Fatalf("after %d swaps: %+v (%v)", swaps, res, err)
 	}
 	w.holds(map[uuid.UUID]Seq{a: 5})
+}
+
+// loading counts loads from nothing.
+type loading struct {
+	catalog.Catalog
+	loads int
+}
+
+func (l *loading) Load(ctx context.Context, id catalog.Ident) (*catalog.Table, error) {
+	l.loads++
+	return l.Catalog.Load(ctx, id)
+}
+
+// TestRewriteKeepsNoOldParent: a cached parent is planned on for as long as by a commit, which is how long old metadata is
+// kept for.
+func TestRewriteKeepsNoOldParent(t *testing.T) {
+	w := newWorld(t)
+	cat := &loading{Catalog: w.cat}
+	c := New(cat, w.store, w.config())
+	a := w.log()
+	reqs := []*Request{w.request(a, 1, 5), w.request(a, 6, 9)}
+	w.commit(c, []Outcome{Applied, Applied}, reqs...)
+	had := cat.loads
+	w.pass(MaxParentAge - time.Second)
+	w.rewrite(c, Applied, w.dropping(reqs[0]))
+	if cat.loads != had {
+		t.Errorf("%d loads from nothing for a young parent", cat.loads-had)
+	}
+	w.pass(MaxParentAge)
+	w.rewrite(c, Applied, w.dropping(reqs[1]))
+	if cat.loads != had+1 {
+		t.Errorf("%d loads from nothing for an old parent, want 1", cat.loads-had)
+	}
 }

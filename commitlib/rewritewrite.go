@@ -55,6 +55,9 @@ func (r *rewriting) writeRewrite(ctx context.Context, number int, before *manife
 	}
 	listAt := fmt.Sprintf("%s/metadata/snap-%d-%d-%s%s.avro", t.Location, id, number, ObjectPrefix, r.newUUID())
 	next := &successor{list: list}
+	if r.mayKeepHouse(number) {
+		next.removed = expired(meta, r.cfg.Clock(), r.cfg.KeepSnapshots)
+	}
 	next.listKey, _ = objstore.Key(r.store, listAt)
 	tasks = append(tasks, func(ctx context.Context) error { return r.putNew(ctx, next.listKey, body) })
 	next.snapshot = &iceberg.Snapshot{

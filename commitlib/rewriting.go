@@ -35,6 +35,9 @@ type rewriting struct {
 //  5. Wait for steps 3 and 4.
 //  6. Swap. THIS IS THE COMMIT POINT.
 //
+// As a commit does, the first attempt removes snapshots that expire (housekeeping.go): where producers have stopped nobody
+// else would. It merges no manifests.
+//
 // The rows of the table are those of before at every moment, by the head that was current then: an append that came in
 // between is a conflict, and its manifests are in the next attempt's list. Of two rewrites of one file the second to
 // swap is a conflict too, and does not find the file then. A crash leaves objects that nothing names.
@@ -143,16 +146,20 @@ func (r *rewriting) try(ctx context.Context, number int) (Result, error) {
 		return Result{}, fmt.Errorf("manifests are %s old, and orphan removal may have taken them: write them anew", age.Round(time.Second))
 	}
 	r.cfg.Phase("swap", true)
-	table, err := r.catalog.Swap(ctx, r.parent.table, catalog.Change{Snapshot: next.snapshot})
+	table, err := r.catalog.Swap(ctx, r.parent.table, catalog.Change{Snapshot: next.snapshot, RemoveSnapshots: next.removed})
 	r.cfg.Phase("swap", false)
 	id := next.snapshot.ID
 	switch {
 	case err == nil:
+		r.counters.expired.Add(uint64(len(next.removed)))
 		r.carry(next, table, swapped)
 		return Result{Outcome: Applied, SnapshotID: id}, nil
 	case errors.Is(err, catalog.ErrConflict):
 		r.counters.conflicts.Add(1)
 		r.outdated = true
+		return Result{}, err
+	case errors.Is(err, catalog.ErrRejected) && next.keepsHouse():
+		r.stopHousekeeping("a swap that held some", err)
 		return Result{}, err
 	case errors.Is(err, catalog.ErrRejected):
 		return r.unreadable(ctx, err)
@@ -160,6 +167,9 @@ func (r *rewriting) try(ctx context.Context, number int) (Result, error) {
 		r.counters.unknowns.Add(1)
 		r.outdated = true
 		r.tries = append(r.tries, try{snapshotID: id})
+		if next.keepsHouse() {
+			r.stopHousekeeping("a swap that held some", err)
+		}
 		return Result{}, err
 	}
 }

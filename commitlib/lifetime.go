@@ -15,6 +15,13 @@ const (
 	// than this after the object was made: no attempt that names it can land then, however late its swap arrives.
 	MaxReuse = Grace / 4
 
+	// StagedGrace is the same for a staged data file. A request may name it for as long as it may be applied, and its
+	// sender sends it again without a look at the file for half as long. Where watermarks only rise, none of that matters
+	// once they passed the file's range; where somebody raised one by hand and sets it back, or restores a table to an older
+	// state, such a request is next again. Every request from before the first look is too old by then, and Grace is for what
+	// was sent until its sender saw the watermark.
+	StagedGrace = MaxStagedAge + Grace
+
 	// ObjectPrefix begins the file names of manifests and of rewritten data files, and stands in those of manifest
 	// lists. By it removal tells them from those of other engines, which may hold on to theirs for as long as they
 	// like. Staged data files are told by log and range.

@@ -57,7 +57,7 @@ type Config struct {
 	CallTimeout time.Duration
 
 	// VerifyAfter is the age from which a staged segment is verified before it is requested: the committer drops what
-	// was staged more than commitlib.MaxStagedAge ago.
+	// was staged more than commitlib.MaxStagedAge ago. One from before a stop is verified at any age.
 	VerifyAfter time.Duration
 
 	// RecheckStopped is how often the reason of a stop is looked at again.

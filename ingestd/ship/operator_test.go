@@ -166,3 +166,45 @@ func TestResumeAfterACountRaisedByHand(t *testing.T) {
 		})
 	}
 }
+
+// While a table was stopped its staged files may have been removed, since the table said that it had them: what is sent
+// again once it goes on, resumed or by itself, was looked for before.
+func TestStagedFilesAreLookedForAfterAStop(t *testing.T) {
+	for _, resumed := range []bool{true, false} {
+		bubble(t, func(w *world) {
+			n := committedOnce(w)
+			defer n.close()
+			n.queue.during(lose)
+			n.mustAppend("clicks", some(3)...)
+			n.within(time.Minute, "sent", func() bool { return n.shipper.Status("clicks").Tracks[0].InFlight == 1 })
+			id, names := n.reg.Ident("clicks"), w.dataFiles("clicks")
+			ct, err := w.cat.Load(w.Context(), id)
+			if err != nil {
+				w.Fatal(err)
+			}
+			was := ct.Metadata.Properties[commitlib.PropWatermarks]
+			set := func(value string) {
+				if _, err := w.foreign().SetProperties(w.Context(), id, map[string]string{commitlib.PropWatermarks: value}); err != nil {
+					w.Fatal(err)
+				}
+			}
+			set(strings.Replace(was, "[6,", "[60,", 1))
+			n.waitStopped("clicks", WatermarkAhead)
+			if err := w.store.Delete(w.Context(), names[len(names)-1]); err != nil {
+				w.Fatal(err)
+			}
+			n.queue.during(nil)
+			set(was)
+			if resumed {
+				if err := n.shipper.Resume(w.Context(), "clicks"); err != nil {
+					w.Error(err)
+				}
+			}
+			n.within(20*time.Minute, "drained", n.drained)
+			if st := n.shipper.Stats(); st.Renamed != 1 {
+				w.Errorf("%+v", st)
+			}
+			w.check("clicks")
+		})
+	}
+}

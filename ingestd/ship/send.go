@@ -23,7 +23,7 @@ func (s *Shipper) send(ctx context.Context, t *track, seg *segment, body []byte)
 			return err
 		}
 	}
-	if time.Since(seg.StagedAt) > s.cfg.VerifyAfter {
+	if time.Since(seg.StagedAt) > s.cfg.VerifyAfter || seg.StagedAt.Before(t.doubted) {
 		var err error
 		if body, err = s.verify(ctx, t, seg, body); err != nil || body == nil {
 			return err
@@ -81,7 +81,7 @@ func (s *Shipper) recorded(t *track, seg *segment) ([]byte, error) {
 	return nil, fmt.Errorf("log lost the recorded request of events %d to %d: restart the daemon, which stages them again", seg.First, seg.Last)
 }
 
-// verify looks whether all files of a segment staged long ago are still there, and states a new staging time then,
+// verify looks whether all files of a segment staged long ago, or before a stop, are still there, and states a new staging time then,
 // durably. Where one is missing, or so old that somebody may be about to remove it, the segment is to be staged again
 // under new names; nil is returned, and the segment is unsent.
 func (s *Shipper) verify(ctx context.Context, t *track, seg *segment, body []byte) ([]byte, error) {

@@ -29,6 +29,7 @@ type track struct {
 	target  eventlog.Seq
 	slot    time.Time // to cut a trickle at; zero: none was taken
 	stop    *Stop     // nil: not stopped
+	doubted time.Time // when it was last found stopped: the files of what was staged before may be gone; zero: never
 	recheck time.Time
 	fails   int       // errors in a row
 	failing time.Time // when the first of them came

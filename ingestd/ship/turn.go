@@ -82,7 +82,7 @@ func (s *Shipper) settleLocked(ctx context.Context, t *track, err error, moved b
 			s.cfg.Logger.Error("shipping of a table stopped", "table", t.table.Name, "table_uuid", t.table.UUID, "log", t.log,
 				"reason", stop.Reason, "error", stop.Err, "uncommitted_events", t.info.High-t.info.Committed, "choices", stop.Choices)
 		}
-		t.stop, t.recheck = stop, now.Add(s.cfg.RecheckStopped)
+		t.stop, t.recheck, t.doubted = stop, now.Add(s.cfg.RecheckStopped), now
 		t.read = false
 		s.reach.ok() // the store and the catalog answered
 	default:

@@ -72,13 +72,19 @@ func listLayout() *layout {
 	return parsedListLayout
 }
 
-// writeLayout returns what to write a manifest with.
+// writeLayout returns what to write a manifest with. It serves to read that manifest as well, as merging does.
 func writeLayout(schema *iceberg.Schema, spec iceberg.PartitionSpec) (written, error) {
 	types, err := partitionTypes(schema, spec)
 	if err != nil {
 		return written{}, err
 	}
-	return writeCache.get(signature(types), func() (written, error) { return makeWritten(types) })
+	return writeCache.get(signature(types), func() (written, error) {
+		w, err := makeWritten(types)
+		if err == nil {
+			_, err = readCache.get(w.text, func() (*layout, error) { return w.layout, nil })
+		}
+		return w, err
+	})
 }
 
 func makeWritten(types []partitionType) (written, error) {

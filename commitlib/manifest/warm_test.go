@@ -56,6 +56,22 @@ func TestWarmCommitsParseNothing(t *testing.T) {
 	}
 }
 
+// What this process wrote it reads without parsing: the first merge of a table is no dearer than the next.
+func TestOwnManifestsAreReadWithoutParsing(t *testing.T) {
+	spec := testSpec(t, "day")
+	spec.Fields[0].Name = "a_name_that_only_this_test_uses"
+	entries := testEntries(1)
+	entries[0].File.Partition = entries[0].File.Partition[:1]
+	data := mustWrite(t, spec, entries)
+	before := Parses.Load()
+	if _, _, err := Read(data); err != nil {
+		t.Fatal(err)
+	}
+	if n := Parses.Load() - before; n != 0 {
+		t.Errorf("parsed %d schemas", n)
+	}
+}
+
 // Goroutines that meet a partition type at the same moment parse it once.
 func TestConcurrentFirstUseParsesOnce(t *testing.T) {
 	spec := testSpec(t, "day")

@@ -36,7 +36,7 @@ func TestWrongClocksRemoveNothing(t *testing.T) {
 		t.Errorf("a clock that is a day ahead: %v; the file is there: %v", err, w.has(orphan))
 	}
 	w.must(sweep(off(0)))
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	w.must(sweep(off(time.Minute)))
 	if w.has(orphan) {
 		t.Error("still there after two looks of right clocks")
@@ -52,7 +52,7 @@ func TestLooks(t *testing.T) {
 	w.put(orphan)
 	w.sweep()
 	looks := w.root + looksName
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 
 	rival := false
 	w.mem.SetFault(func(c objstore.Call) objstore.Fault {
@@ -73,12 +73,12 @@ func TestLooks(t *testing.T) {
 		}
 	}
 	// Put anew under its name it is another object.
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	w.put(orphan)
 	if w.sweep(); !w.has(orphan) {
 		t.Error("removed by a look at what was there before it")
 	}
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	if w.sweep(); w.has(orphan) {
 		t.Error("still there")
 	}

@@ -106,7 +106,7 @@ func (l *life) step() {
 }
 
 func (l *life) someTime() time.Duration {
-	return []time.Duration{time.Second, 10 * time.Minute, 50 * time.Minute, commitlib.Grace + time.Minute, 26 * time.Hour, foreignGrace + time.Hour}[l.one(6)]
+	return []time.Duration{time.Second, 10 * time.Minute, 50 * time.Minute, commitlib.Grace + time.Minute, 28 * time.Hour, foreignGrace + time.Hour}[l.one(6)]
 }
 
 // request stages the next segment of a log.

@@ -107,7 +107,7 @@ func TestSweepAsATask(t *testing.T) {
 	r := NewRounds(tables(w.id.Name), slog.New(slog.NewTextHandler(&out, nil)), w.sweeper())
 	opts := Options{Scope: Whole}
 	w.must(r.Once(context.Background(), opts, func(catalog.Ident, []Result) {}))
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	w.must(r.Once(context.Background(), opts, func(catalog.Ident, []Result) {}))
 	if got := r.Counters(); got != (Counters{Runs: 2, Removed: 1, RemovedBytes: 4}) {
 		t.Errorf("counted %+v", got)

@@ -141,8 +141,8 @@ func TestJudge(t *testing.T) {
 	never := time.Time{}
 	const random = "6f1c2a54-9d1b-4c37-8c51-0a2b3c4d5e6f"
 	stagedUpTo := func(last int) string { return fmt.Sprintf("data/%s-1-%d-0.parquet", log, last) }
-	f(stagedUpTo(5), hours(9), never, hours(3), "")
-	f(stagedUpTo(5), hours(9), hours(5), hours(2.9), waitsLook)
+	f(stagedUpTo(5), hours(99), never, hours(27), "")
+	f(stagedUpTo(5), hours(99), hours(5), hours(26.9), waitsLook)
 	f(stagedUpTo(5), hours(9), hours(5), never, waitsLook)
 	f(stagedUpTo(6), hours(900), hours(5), hours(800), waitsWatermark)
 	for _, rel := range []string{"metadata/firn-" + random + "-m0.avro", "data/firn-" + random + "-0.parquet", "metadata/1-" + random + ".metadata.json"} {

@@ -76,7 +76,7 @@ func TestStagedFilesWaitForTheWatermark(t *testing.T) {
 		t.Fatalf("commit after the outage: %v, %v", results, err)
 	}
 	w.sweep()
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	w.sweep()
 	if got := w.keys(log.String(), "-6-10-"); len(got) != 1 || strings.Contains(got[0], "-r1") {
 		t.Errorf("after the commit: %q, want the file that is in the table", got)
@@ -102,12 +102,46 @@ func TestReadersOfExpiredSnapshotsAreLeftTheirTime(t *testing.T) {
 	for _, step := range []struct {
 		pass time.Duration
 		left int
-	}{{0, 1}, {commitlib.Grace - time.Minute, 1}, {2 * time.Minute, 0}} {
+	}{{0, 1}, {commitlib.StagedGrace - time.Minute, 1}, {2 * time.Minute, 0}} {
 		w.pass(step.pass)
 		w.sweep()
 		if got := w.keys(log.String(), "-6-10-"); len(got) != step.left {
 			t.Errorf("%v later: %q, want %d", step.pass, got, step.left)
 		}
+	}
+	w.whole()
+}
+
+// A watermark that was raised by hand, and is set back a day later, finds the files of the requests that are next again:
+// all that a queue may still deliver, or a sender send without a look.
+func TestStagedFilesOutliveARaisedWatermark(t *testing.T) {
+	w := newWorld(t)
+	log, other := w.log(), w.log()
+	w.append(w.committer(), log, 5)
+	request := w.stage(log, 6, 9) // waits in the queue
+	set := func(last commitlib.Seq) {
+		w.change(func(m *iceberg.Metadata, prev string) (*iceberg.Metadata, error) {
+			marks, err := commitlib.ParseWatermarks(m.Properties)
+			w.must(err)
+			mark := marks.Logs[log]
+			mark.Last = last
+			marks.Logs[log] = mark
+			value, err := marks.Encode()
+			w.must(err)
+			return m.WithProperties(map[string]string{commitlib.PropWatermarks: value}, nil, prev, w.clock())
+		})
+	}
+	set(1000)
+	for range 23 {
+		w.append(w.committer(), other, 1)
+		w.sweep()
+		w.pass(time.Hour)
+	}
+	set(5)
+	w.pass(commitlib.MaxParentAge + time.Minute)
+	results, err := w.committer().Commit(context.Background(), w.id, []*commitlib.Request{request})
+	if err != nil || results[0].Outcome != commitlib.Applied {
+		t.Fatalf("%v, %v", results, err)
 	}
 	w.whole()
 }
@@ -244,7 +278,7 @@ func TestBounds(t *testing.T) {
 		w.put(fmt.Sprintf("%sdata/%s-1-30-%d-r1.parquet", w.root, log, k))
 	}
 	w.sweep()
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	left := func() int { return len(w.keys("-r1.parquet")) }
 	f := func(cfg Config, want int, more bool) {
 		t.Helper()
@@ -268,7 +302,7 @@ func TestMostOfTheTableIsAskedAbout(t *testing.T) {
 		w.put(fmt.Sprintf("%sdata/%s-1-30-%d-r1.parquet", w.root, log, k))
 	}
 	w.sweep()
-	w.pass(commitlib.Grace + time.Minute)
+	w.pass(commitlib.StagedGrace + time.Minute)
 	r := w.sweep()
 	if !strings.Contains(r.Stopped, "force") || r.Total().Objects != 0 {
 		t.Fatalf("stopped: %q, removed %d", r.Stopped, r.Total().Objects)
@@ -312,6 +346,7 @@ func TestScopes(t *testing.T) {
 	if w.has(metadata) || !w.has(data) {
 		t.Errorf("after the metadata alone: %+v", meta)
 	}
+	w.pass(commitlib.MaxStagedAge)
 	if due(); w.has(data) {
 		t.Error("the look at the data file was forgotten")
 	}

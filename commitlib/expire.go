@@ -106,7 +106,7 @@ func (r retention) span() time.Duration { return max(r.age/keepOlder, time.Milli
 // These stay: what a ref names; the history of every branch but main, which is that branch's owner's; the newest of
 // main's history; within the greatest age the first of each span of time; and within it the newest keepLoose
 // of what is on no history that can be told. (An older snapshot of main is told from a rolled-back one only as long as
-// all between it and the head are there.) Refs are never removed.
+// all between it and the head are there.) Refs are never removed. Ages are told as clock.go says.
 func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 	r, ok := retentionOf(m, newest)
 	if !ok || len(m.Snapshots) <= 1 {
@@ -121,7 +121,7 @@ func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 		spans[span] = true
 		switch {
 		case k.held[s.ID]:
-		case s.TimestampMs < k.oldestMs:
+		case k.old(s, 0):
 			gone = append(gone, s)
 		case first:
 		case k.onMain[s.ID]:
@@ -131,8 +131,7 @@ func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 		}
 	}
 	gone = append(gone, loose[:max(0, len(loose)-keepLoose)]...)
-	overdueMs := k.oldestMs - r.span().Milliseconds()
-	overdue := slices.ContainsFunc(gone, func(s *iceberg.Snapshot) bool { return s.TimestampMs < overdueMs })
+	overdue := slices.ContainsFunc(gone, func(s *iceberg.Snapshot) bool { return k.old(s, r.span().Milliseconds()) })
 	if len(gone) < max(1, newest/expirePart) && !overdue {
 		return nil
 	}
@@ -146,16 +145,33 @@ func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 
 // keeper is what is known of a table's snapshots before age decides.
 type keeper struct {
-	inOrder         []*iceberg.Snapshot // by sequence number: times may step back
-	held            map[int64]bool      // stays, whatever its age
-	onMain          map[int64]bool
-	nowMs, oldestMs int64
+	inOrder      []*iceberg.Snapshot // by sequence number: times may step back
+	held         map[int64]bool      // stays, whatever its age
+	onMain       map[int64]bool
+	nowMs, ageMs int64
+	before       *iceberg.Snapshot // the last one before a gap that is in doubt; nil: none is
+}
+
+// old says that a snapshot is too old by more than that.
+func (k *keeper) old(s *iceberg.Snapshot, byMs int64) bool {
+	now := k.nowMs
+	if k.before != nil && s.TimestampMs <= k.before.TimestampMs {
+		now = k.before.TimestampMs
+	}
+	return s.TimestampMs < now-k.ageMs-byMs
 }
 
 func newKeeper(m *iceberg.Metadata, r retention, now time.Time) *keeper {
 	k := &keeper{
 		inOrder: m.Snapshots, held: make(map[int64]bool), onMain: make(map[int64]bool, len(m.Snapshots)),
-		nowMs: now.UnixMilli(), oldestMs: now.Add(-r.age).UnixMilli(),
+		nowMs: now.UnixMilli(), ageMs: r.age.Milliseconds(),
+	}
+	before, after := doubted(m, r, now)
+	if k.before = before; before != nil {
+		k.held[before.ID] = true // else nobody would see the gap, or its end
+		if after != nil {
+			k.held[after.ID] = true
+		}
 	}
 	if !slices.IsSortedFunc(k.inOrder, bySequence) {
 		k.inOrder = slices.SortedFunc(slices.Values(m.Snapshots), bySequence)
@@ -175,7 +191,7 @@ func newKeeper(m *iceberg.Metadata, r retention, now time.Time) *keeper {
 			return true
 		}
 		k.onMain[s.ID] = true
-		if n < r.least || n < r.newest && s.TimestampMs >= k.oldestMs {
+		if n < r.least || n < r.newest && !k.old(s, 0) {
 			k.held[s.ID] = true
 		}
 		n++

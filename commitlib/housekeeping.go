@@ -17,6 +17,17 @@ const plainCommits = 64
 // mayKeepHouse says whether an attempt may do more than its requests ask for.
 func (r *run) mayKeepHouse(attempt int) bool { return attempt == 1 && r.plain == 0 }
 
+// checkExpiry lets all snapshots stay where the store's clock contradicts the one by which some are too old.
+func (r *run) checkExpiry(next *successor) {
+	if len(next.removed) == 0 {
+		return
+	}
+	if err := errClock(r.cfg.Clock(), next.listAt); err != nil {
+		next.removed = nil
+		r.stopHousekeeping("expiring snapshots", err)
+	}
+}
+
 // stopHousekeeping leaves it for a while.
 func (r *run) stopHousekeeping(what string, err error) {
 	r.plain = plainCommits

@@ -31,6 +31,10 @@ type Rewrite struct {
 	SpecID     int
 	SpecHash   string
 
+	// AsOf is the time by which files were found old enough to leave; zero where age is not why they do. Where the
+	// store's clock says that it is earlier, by more than MaxClockError, the rewrite is dropped.
+	AsOf time.Time
+
 	// Written is a time before the first file of Add was created: no log's watermark protects them from the removal of
 	// orphans, so that a swap which would name them when they are older than MaxReuse is not made.
 	Written time.Time

@@ -59,13 +59,17 @@ func (r *rewriting) writeRewrite(ctx context.Context, number int, before *manife
 		next.removed = expired(meta, r.cfg.Clock(), r.cfg.KeepSnapshots)
 	}
 	next.listKey, _ = objstore.Key(r.store, listAt)
-	tasks = append(tasks, func(ctx context.Context) error { return r.putNew(ctx, next.listKey, body) })
+	tasks = append(tasks, func(ctx context.Context) error { return r.putList(ctx, next, body) })
 	next.snapshot = &iceberg.Snapshot{
 		ID: id, ParentID: meta.CurrentSnapshotID, SequenceNumber: sequence,
 		TimestampMs: meta.NextTimeMs(r.cfg.Clock()), ManifestList: listAt,
 		SchemaID: meta.CurrentSchemaID, Summary: r.summarize(meta.CurrentSnapshot()),
 	}
-	return next, r.sideBySide(ctx, tasks)
+	if err := r.sideBySide(ctx, tasks); err != nil {
+		return nil, err
+	}
+	r.checkExpiry(next)
+	return next, nil
 }
 
 // buildAdded sees to it that r.added is the manifest of the files that come.

@@ -137,6 +137,11 @@ func (r *rewriting) try(ctx context.Context, number int) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if !r.rw.AsOf.IsZero() {
+		if err := errClock(r.rw.AsOf, next.listAt); err != nil {
+			return Result{Outcome: Dropped, Reason: err.Error()}, nil
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}

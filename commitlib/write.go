@@ -40,9 +40,10 @@ type successor struct {
 	spilled    *spilled
 	list       *manifest.List
 	listKey    string
-	spillKey   string  // empty if this attempt wrote none
-	removed    []int64 // snapshots that leave the metadata
-	merged     *merged // manifests that leave the list; nil: none
+	spillKey   string    // empty if this attempt wrote none
+	listAt     time.Time // when the list was written by the store's clock; zero where that does not tell
+	removed    []int64   // snapshots that leave the metadata
+	merged     *merged   // manifests that leave the list; nil: none
 }
 
 // keepsHouse says that next does more than its requests ask for.
@@ -98,7 +99,7 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 			tasks = append(tasks, func(ctx context.Context) error { return r.putManifest(ctx, m) })
 		}
 	}
-	tasks = append(tasks, func(ctx context.Context) error { return r.putNew(ctx, next.listKey, listBody) })
+	tasks = append(tasks, func(ctx context.Context) error { return r.putList(ctx, next, listBody) })
 
 	next.marks = r.parent.marks.advance(r.plan.moved)
 	next.marks.Root = r.parent.marks.rootAfter(r.parent.root, id)
@@ -122,7 +123,11 @@ func (r *run) write(ctx context.Context, attempt int) (*successor, error) {
 	if next.snapshot.Summary, err = r.summary(meta.CurrentSnapshot()); err != nil {
 		return nil, err
 	}
-	return next, r.sideBySide(ctx, tasks)
+	if err := r.sideBySide(ctx, tasks); err != nil {
+		return nil, err
+	}
+	r.checkExpiry(next)
+	return next, nil
 }
 
 // buildManifests sees to it that r.written is of the plan's requests: one manifest for each (schema, spec) among
@@ -218,6 +223,16 @@ func (r *run) putNew(ctx context.Context, key string, body []byte) error {
 	if _, err := r.store.Put(ctx, key, body, objstore.Condition{Absent: true}); err != nil {
 		return fmt.Errorf("write %s: %w", key, err)
 	}
+	return nil
+}
+
+// putList writes the manifest list.
+func (r *run) putList(ctx context.Context, next *successor, body []byte) error {
+	info, err := r.store.Put(ctx, next.listKey, body, objstore.Condition{Absent: true})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", next.listKey, err)
+	}
+	next.listAt = info.Modified
 	return nil
 }
 

@@ -19,8 +19,9 @@ const (
 	// six in it, and small ones stay below 64.
 	rewriteEvery = time.Minute
 
-	// rewriteMemory is what a merge may hold in rows: a fifth of the heap's default limit.
-	rewriteMemory = 64 << 20
+	// What a merge may hold in rows is a fifth of the heap's limit, between these.
+	leastRewriteMemory = 32 << 20
+	mostRewriteMemory  = 64 << 20
 
 	// rewriteShare is how many times as long rewriting rests as it works while events come: a fifth of one core.
 	rewriteShare = 4
@@ -70,9 +71,10 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 // newCompaction makes the task that joins small files.
-func newCompaction(lake *warehouse.Warehouse, c *commitlib.Committer, pause func(context.Context) error, target func(catalog.Ident) int64, logger *slog.Logger) (*compact.Task, error) {
+func newCompaction(lake *warehouse.Warehouse, c *commitlib.Committer, heap ByteSize, pause func(context.Context) error,
+	target func(catalog.Ident) int64, logger *slog.Logger) (*compact.Task, error) {
 	cfg := compact.Default()
-	cfg.MemoryBytes, cfg.Log = rewriteMemory, logger
+	cfg.MemoryBytes, cfg.Log = min(max(int64(heap)/5, leastRewriteMemory), mostRewriteMemory), logger
 	if pause != nil {
 		cfg.Pause = pause
 	}
@@ -111,7 +113,7 @@ func (d *daemon) newRewrites() (*maintain.Rounds, error) {
 		return r, nil
 	}
 	p := &pace{lag: func() time.Duration { return d.shipper.Stats().Lag }, refused: func() error { return d.log.Refused() }}
-	task, err := newCompaction(d.lake, committer, p.rest, func(id catalog.Ident) int64 {
+	task, err := newCompaction(d.lake, committer, d.cfg.MemoryLimit, p.rest, func(id catalog.Ident) int64 {
 		if t, ok := d.tables.Get(id.Name); ok {
 			return t.Settings.TargetFileBytes
 		}

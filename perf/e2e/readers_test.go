@@ -76,7 +76,8 @@ func TestReaders(t *testing.T) {
 		{"kept", `{"partition_by":["none"]}`, 5, false, tier.Pick(24, 165, 165)}, // manifests were merged, and snapshots have expired
 	}
 
-	d := Start(t, Options{Data: t.TempDir(), Flags: []string{"-cut-interval", "1h"}})
+	// Without maintenance, the folders hold the tables' files and no others.
+	d := Start(t, Options{Data: t.TempDir(), Flags: []string{"-cut-interval", "1h", "-maintain-interval", "0"}})
 	c := d.Client()
 	expected := make(map[string]Expected)
 	from := time.Now()

@@ -68,6 +68,9 @@ func (d *daemon) held(id catalog.Ident) string {
 	if status.Lag > stalledAfter {
 		return fmt.Sprintf("its commits stall: the oldest event that waits for one is %v old", status.Lag.Round(time.Second))
 	}
+	if time.Since(d.log.LastFull()) < fullFor {
+		return "the event log is full: committing comes first"
+	}
 	return ""
 }
 

@@ -35,27 +35,33 @@ const (
 	busyWait = time.Minute
 )
 
+// fullFor is how long after the log was full rewriting leaves the machine to committing.
+const fullFor = 10 * time.Second
+
 // errBusy ends a rewrite; the next one begins anew.
 var errBusy = errors.New("commits lag behind, so that rewriting leaves them the machine")
 
 // pace keeps a rewrite to a share of one core, lets it wait while commits lag, and ends it where the log takes no more:
 // then even its memory is needed.
 type pace struct {
-	lag     func() time.Duration
-	refused func() error // of the log
-	last    time.Time    // when it went on last
+	lag  func() time.Duration
+	full func() time.Time // when the log was full last
+	last time.Time        // when it went on last
 }
 
 // rest is compact.Config.Pause.
 func (p *pace) rest(ctx context.Context) error {
 	worked := min(time.Since(p.last), rewriteStep)
 	err := wait(ctx, rewriteShare*worked)
-	for began := time.Now(); err == nil && (p.lag() > busyLag || p.refused() != nil); err = wait(ctx, time.Second) {
-		if time.Since(began) > busyWait || p.refused() != nil {
+	for began := time.Now(); err == nil && p.lag() > busyLag; err = wait(ctx, time.Second) {
+		if time.Since(began) > busyWait {
 			return errBusy
 		}
 	}
 	p.last = time.Now()
+	if err == nil && p.last.Sub(p.full()) < fullFor {
+		return errBusy
+	}
 	return err
 }
 
@@ -112,7 +118,7 @@ func (d *daemon) newRewrites() (*maintain.Rounds, error) {
 	if d.commit == nil || !d.cfg.Compact {
 		return r, nil
 	}
-	p := &pace{lag: func() time.Duration { return d.shipper.Stats().Lag }, refused: func() error { return d.log.Refused() }}
+	p := &pace{lag: func() time.Duration { return d.shipper.Stats().Lag }, full: func() time.Time { return d.log.LastFull() }}
 	task, err := newCompaction(d.lake, committer, d.cfg.MemoryLimit, p.rest, func(id catalog.Ident) int64 {
 		if t, ok := d.tables.Get(id.Name); ok {
 			return t.Settings.TargetFileBytes

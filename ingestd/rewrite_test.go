@@ -12,7 +12,6 @@ import (
 
 	"firn/commitlib/catalog"
 	"firn/commitlib/live"
-	"firn/ingestd/eventlog"
 )
 
 // liveFiles lists a table's live data files.
@@ -98,8 +97,8 @@ func TestRewritesTurnedOff(t *testing.T) {
 func TestPace(t *testing.T) {
 	lag := time.Duration(0)
 	looks := 0
-	var full error
-	p := &pace{refused: func() error { return full }, lag: func() time.Duration {
+	var full time.Time
+	p := &pace{full: func() time.Time { return full }, lag: func() time.Duration {
 		if looks++; looks == 3 {
 			lag = 0
 		}
@@ -115,11 +114,14 @@ func TestPace(t *testing.T) {
 	if err := p.rest(t.Context()); err != nil || time.Since(began) < time.Second {
 		t.Errorf("while commits lagged it waited %v (%v)", time.Since(began), err)
 	}
-	full = eventlog.ErrFull
+	full = time.Now()
 	if err := p.rest(t.Context()); !errors.Is(err, errBusy) {
 		t.Errorf("at the log's bound: %v", err)
 	}
-	full = nil
+	full = full.Add(-fullFor)
+	if err := p.rest(t.Context()); err != nil {
+		t.Errorf("later: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := p.rest(ctx); !errors.Is(err, context.Canceled) {

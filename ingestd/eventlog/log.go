@@ -115,7 +115,7 @@ func (l *Log) Refused() error {
 		return ErrClosed
 	case l.lowDisk:
 		return &Refusal{ErrDiskFull, retryDisk}
-	case l.space.pinned > l.cfg.MaxBytes-l.cfg.MaxBytes/64:
+	case l.space.pinned+l.bound.promised.Load() > l.cfg.MaxBytes-l.cfg.MaxBytes/64:
 		return &Refusal{ErrFull, minRetry}
 	}
 	return nil

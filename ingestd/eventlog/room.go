@@ -66,6 +66,16 @@ func (l *Log) GiveBack(r Room) {
 	}
 }
 
+// LastFull is when the log last refused an append for want of room, whatever its table; zero: not since it was opened.
+// Room comes with each commit, and under overload is gone again at once: whoever is to leave the machine to committing
+// goes by this, and not by Refused, which is of a moment.
+func (l *Log) LastFull() time.Time {
+	if ns := l.bound.last.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
 // promise counts a room among the promises, unless a bound would be passed. l.mu is held for reading.
 func (l *Log) promise(r Room) *Refusal {
 	if l.space.pinned+l.bound.promised.Add(r.bytes) > l.cfg.MaxBytes {
@@ -111,6 +121,7 @@ func (c *compression) add(raw, stored int) {
 type bound struct {
 	promised atomic.Int64 // bytes of Rooms
 	since    atomic.Int64 // when it was first met after room had come, in nanoseconds; 0: not since then
+	last     atomic.Int64 // when it was met last, in nanoseconds; 0: never
 }
 
 // What a producer is told to wait when a bound is met: as long as it has been met without a break, so that the wait
@@ -124,6 +135,7 @@ const (
 // refuse makes the refusal of who meets the bound now.
 func (b *bound) refuse(reason error, now time.Time) *Refusal {
 	b.since.CompareAndSwap(0, now.UnixNano())
+	b.last.Store(now.UnixNano())
 	met := time.Duration(now.UnixNano() - b.since.Load())
 	wait := min(max(met, minRetry), maxRetry)
 	return &Refusal{reason, wait + rand.N(wait/2)}

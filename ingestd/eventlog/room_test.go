@@ -103,6 +103,9 @@ func TestPromises(t *testing.T) {
 			t.Errorf("%d promises, want %d", n, limit)
 		}
 		wantErr(t, l.Refuses(table("t").UUID, 1<<30, false), want)
+		if want == ErrFull {
+			wantErr(t, l.Refused(), ErrFull)
+		}
 		for _, r := range rooms {
 			l.GiveBack(r)
 		}
@@ -133,9 +136,15 @@ func TestRetryFollowsTheDrain(t *testing.T) {
 			}
 		}
 	}
+	if at := l.LastFull(); !at.IsZero() {
+		t.Errorf("full at %v", at)
+	}
 	for range 2 {
 		fillUp(t, l, "t")
 		f(time.Second)
+		if at := l.LastFull(); !at.Equal(now) {
+			t.Errorf("full at %v, it is %v", at, now)
+		}
 		now = now.Add(12 * time.Second)
 		f(12 * time.Second)
 		now = now.Add(time.Hour)

@@ -10,7 +10,10 @@
 //     "Lifetimes of objects", has the argument for each kind of object; Sweeper has the steps.
 //   - What cannot be read, or is not as the table states, ends the sweep before it removes anything.
 //   - A sweep may be killed at any moment, and any number may run at once: each removal is right by itself.
-//   - Memory is 8 bytes for each live object, one manifest, and what is known of at most maxCandidates others.
+//   - Nothing is removed, or marked for it, in a folder that another table's files lie in as well, until somebody said that
+//     they are not needed.
+//   - Memory is 8 bytes for each live object, one manifest, some 300 for each of at most maxCandidates that may go, and 40
+//     for each of at most maxSightings that wait.
 //
 // ingestd runs it as a background task, on request and as a command; flushlambda on a schedule. It pulls no Parquet:
 // what rewrites data files is another package's, and joins here as a Task.

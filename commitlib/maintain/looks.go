@@ -1,6 +1,7 @@
 package maintain
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -23,11 +24,37 @@ const looksName = stateFolder + "condemned.json"
 // of all that it listed, and of nothing else.
 type looks struct {
 	table     uuid.UUID
-	metadata  map[uint64]time.Time // objects under metadata and _firn, by mark: when first found unreferenced
-	data      map[uint64]time.Time // all others
-	wholeNext time.Time            // when the whole folder is to be listed again
+	metadata  lookSet     // objects under metadata and _firn
+	data      lookSet     // all others
+	wholeNext time.Time   // when the whole folder is to be listed again
+	notNeeded []uuid.UUID // other tables that had the folder, and of which somebody said that they are not needed
 
-	etag string // of the object that this was read from; empty: there is none
+	etag  string    // of the object that this was read from; empty: there is none
+	other uuid.UUID // the table that it is about, if not this one
+}
+
+// look is an object by its mark, and when it was first found unreferenced, in milliseconds.
+type look struct {
+	mark uint64
+	atMs int64
+}
+
+// lookSet is looks in the order of their marks, 16 bytes for each.
+type lookSet []look
+
+// at returns when the object was first found unreferenced.
+func (l lookSet) at(mark uint64) (at time.Time, ok bool) {
+	i, ok := slices.BinarySearchFunc(l, mark, func(l look, mark uint64) int { return cmp.Compare(l.mark, mark) })
+	if !ok {
+		return at, false
+	}
+	return time.UnixMilli(l[i].atMs), true
+}
+
+// sorted makes a set of looks. Of two at one object the later counts.
+func sorted(l []look) lookSet {
+	slices.SortFunc(l, func(a, b look) int { return cmp.Or(cmp.Compare(a.mark, b.mark), cmp.Compare(b.atMs, a.atMs)) })
+	return slices.CompactFunc(l, func(a, b look) bool { return a.mark == b.mark })
 }
 
 // looksJSON is the object. Marks of one look are big-endian and in base64: eleven bytes for an object.
@@ -38,6 +65,8 @@ type looksJSON struct {
 	WholeNext int64      `json:"whole_next,omitempty"`
 	Metadata  []lookJSON `json:"metadata,omitempty"`
 	Data      []lookJSON `json:"data,omitempty"`
+
+	NotNeeded []uuid.UUID `json:"not_needed,omitempty"`
 }
 
 type lookJSON struct {
@@ -52,10 +81,10 @@ func mark(o objstore.Info) uint64 {
 	return hash(fmt.Sprintf("%s\x00%d\x00%d", o.Key, o.Modified.UnixMilli(), o.Size))
 }
 
-// readLooks reads the object. One that is not there, of another table, not understood, or written by a clock that was
-// wrong is as none: what it would have said is found again.
+// readLooks reads the object. One that is not there, not understood, or written by a clock that was wrong is as none:
+// what it would have said is found again. Of one of another table only that is told.
 func readLooks(ctx context.Context, store objstore.Store, key string, table uuid.UUID) (*looks, error) {
-	l := &looks{table: table, metadata: map[uint64]time.Time{}, data: map[uint64]time.Time{}}
+	l := &looks{table: table}
 	body, info, err := store.Get(ctx, key)
 	if errors.Is(err, objstore.ErrNotExist) {
 		return l, nil
@@ -65,47 +94,49 @@ func readLooks(ctx context.Context, store objstore.Store, key string, table uuid
 	}
 	l.etag = info.ETag
 	var doc looksJSON
-	if json.Unmarshal(body, &doc) != nil || doc.Version != looksVersion || doc.Table != table || clockOff(time.UnixMilli(doc.WrittenMs), info.Modified) {
+	if json.Unmarshal(body, &doc) != nil || doc.Version != looksVersion {
+		return l, nil
+	}
+	if doc.Table != table {
+		l.other = doc.Table
+		return l, nil
+	}
+	l.notNeeded = doc.NotNeeded
+	if clockOff(time.UnixMilli(doc.WrittenMs), info.Modified) {
 		return l, nil
 	}
 	if doc.WholeNext > 0 {
 		l.wholeNext = time.UnixMilli(doc.WholeNext)
 	}
-	unpack(doc.Metadata, l.metadata)
-	unpack(doc.Data, l.data)
+	l.metadata, l.data = unpack(doc.Metadata), unpack(doc.Data)
 	return l, nil
 }
 
-func unpack(from []lookJSON, into map[uint64]time.Time) {
-	for _, look := range from {
-		marks, err := base64.RawStdEncoding.DecodeString(look.Marks)
-		if err != nil || look.AtMs <= 0 {
+func unpack(from []lookJSON) lookSet {
+	var looks []look
+	for _, l := range from {
+		marks, err := base64.RawStdEncoding.DecodeString(l.Marks)
+		if err != nil || l.AtMs <= 0 {
 			continue
 		}
 		for ; len(marks) >= 8; marks = marks[8:] {
-			into[binary.BigEndian.Uint64(marks)] = time.UnixMilli(look.AtMs)
+			looks = append(looks, look{binary.BigEndian.Uint64(marks), l.AtMs})
 		}
 	}
+	return sorted(looks)
 }
 
-func pack(from map[uint64]time.Time) (packed []lookJSON) {
-	byTime := map[uint64][]uint64{}
-	var times []uint64
-	for m, at := range from {
-		ms := uint64(at.UnixMilli())
-		if byTime[ms] == nil {
-			times = append(times, ms)
+func pack(from lookSet) (packed []lookJSON) {
+	byTime := slices.SortedFunc(slices.Values(from), func(a, b look) int {
+		return cmp.Or(cmp.Compare(a.atMs, b.atMs), cmp.Compare(a.mark, b.mark))
+	})
+	var marks []byte
+	for i, l := range byTime {
+		marks = binary.BigEndian.AppendUint64(marks, l.mark)
+		if i+1 == len(byTime) || byTime[i+1].atMs != l.atMs {
+			packed = append(packed, lookJSON{l.atMs, base64.RawStdEncoding.EncodeToString(marks)})
+			marks = marks[:0]
 		}
-		byTime[ms] = append(byTime[ms], m)
-	}
-	slices.Sort(times)
-	for _, at := range times {
-		slices.Sort(byTime[at])
-		var marks []byte
-		for _, m := range byTime[at] {
-			marks = binary.BigEndian.AppendUint64(marks, m)
-		}
-		packed = append(packed, lookJSON{int64(at), base64.RawStdEncoding.EncodeToString(marks)})
 	}
 	return packed
 }
@@ -124,7 +155,7 @@ var errRival = errors.New("another sweep of the table is under way")
 // write replaces the object, if it is still the one that was read. When it returns nil, at is the store's time, or zero
 // where the store does not tell.
 func (l *looks) write(ctx context.Context, store objstore.Store, key string, now time.Time) (at time.Time, err error) {
-	doc := looksJSON{Version: looksVersion, Table: l.table, WrittenMs: now.UnixMilli(), Metadata: pack(l.metadata), Data: pack(l.data)}
+	doc := looksJSON{Version: looksVersion, Table: l.table, WrittenMs: now.UnixMilli(), Metadata: pack(l.metadata), Data: pack(l.data), NotNeeded: l.notNeeded}
 	if !l.wholeNext.IsZero() {
 		doc.WholeNext = l.wholeNext.UnixMilli()
 	}

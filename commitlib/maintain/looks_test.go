@@ -65,7 +65,7 @@ func TestLooks(t *testing.T) {
 	if r := w.sweep(); !strings.Contains(r.Stopped, "another sweep") || !w.has(orphan) {
 		t.Errorf("beside a rival: stopped %q", r.Stopped)
 	}
-	for _, body := range []string{"", "{", `{"v":2}`, `{"v":1,"table":"018f3b1e-0000-7000-8000-000000000001","data":[{"at":1,"marks":"AAAAAAAAAAA"}]}`} {
+	for _, body := range []string{`{"v":1,"table":"018f3b1e-0000-7000-8000-000000000001","data":[{"at":1,"marks":"AAAAAAAAAAA"}]}`, "", "{", `{"v":2}`} {
 		_, err := w.store.Put(context.Background(), looks, []byte(body), objstore.Condition{})
 		w.must(err)
 		if w.sweep(); !w.has(orphan) {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"firn/commitlib"
 	"firn/commitlib/catalog"
@@ -26,9 +29,15 @@ type sweep struct {
 	looks      *looks
 	live       liveSet
 	walker     *walker
+	rules      rules // by the table as loaded last
 	candidates []candidate
-	full       bool // there were more
+	sightings  struct{ metadata, data []sighting }
+	overdue    bool // there was more that may go than is held
+	crowded    bool // there was more to look at again than is held
+	leftovers  bool // something under data or metadata may be in danger
 	data       Tally
+	metadata   ends // metadata files that nothing references
+	decided    bool // another table's files are not needed
 	versions   versions
 	watermarks time.Time // when the file of spilled watermarks was written
 }
@@ -44,6 +53,9 @@ func (s *sweep) run(ctx context.Context) error {
 	if err := s.list(ctx, marks); err != nil { // 3
 		return err
 	}
+	if err := s.others(ctx); err != nil || s.report.Stopped != "" {
+		return err
+	}
 	if marks, err = s.reload(ctx); err != nil || s.report.Stopped != "" { // 4
 		return err
 	}
@@ -52,7 +64,7 @@ func (s *sweep) run(ctx context.Context) error {
 		return err
 	}
 	if !s.opts.DryRun {
-		if err := s.remember(ctx, len(due) > 0); err != nil { // 6
+		if err := s.remember(ctx, due); err != nil { // 6
 			return err
 		}
 	}
@@ -111,7 +123,7 @@ func (s *sweep) walk(ctx context.Context, marks *commitlib.Marks) (err error) {
 	if s.looks, err = readLooks(ctx, s.store, s.root+looksName, s.table.Metadata.TableUUID); err != nil {
 		return err
 	}
-	s.whole = s.opts.Scope == Whole || s.opts.Scope == Due && !s.began.Before(s.looks.wholeNext)
+	s.whole = s.opts.Scope == Whole || s.opts.Scope == Due && !s.began.Before(s.looks.wholeNext) || s.looks.other != uuid.Nil
 	s.report.Scope = Metadata
 	if s.whole {
 		s.report.Scope = Whole
@@ -148,54 +160,6 @@ func (s *sweep) lists(key string) bool {
 		}
 	}
 	return false
-}
-
-// list collects the candidates.
-func (s *sweep) list(ctx context.Context, marks *commitlib.Marks) error {
-	named, _ := keyOf(s.store, marks.File())
-	for _, prefix := range s.prefixes() {
-		err := s.store.List(ctx, prefix, func(o objstore.Info) error {
-			s.found(o, o.Key == named, marks)
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("list the table's objects: %w", err)
-		}
-	}
-	s.versions.sort()
-	if s.live.missing == 0 {
-		return nil
-	}
-	return s.missing(ctx)
-}
-
-func (s *sweep) found(o objstore.Info, named bool, marks *commitlib.Marks) {
-	rel := o.Key[len(s.root):]
-	n := readName(rel)
-	s.report.Listed.add(o.Size)
-	if strings.HasPrefix(rel, dataFolder) {
-		s.data.add(o.Size)
-	}
-	if n.kind == version {
-		s.versions.add(n.version, o.Modified)
-	}
-	if named {
-		s.watermarks = o.Modified
-	}
-	switch {
-	case s.live.has(o.Key) || n.kind == kept || o.Modified.IsZero():
-	case n.kind == elsewhere:
-		s.report.LeftAlone.add(o.Size)
-		if len(s.report.LeftAloneKeys) < maxExamples {
-			s.report.LeftAloneKeys = append(s.report.LeftAloneKeys, o.Key)
-		}
-	case n.kind == staged && marks.Last(n.log) < n.last:
-		tally(s.report.Waiting, waitsWatermark, o.Size) // there may be any number while commits are held up
-	case len(s.candidates) == maxCandidates:
-		s.full = true
-	default:
-		s.candidates = append(s.candidates, candidate{Info: o, name: n, mark: mark(o)})
-	}
 }
 
 // missing names live objects that the listing did not show. Another engine may have expired snapshots and removed their
@@ -237,25 +201,42 @@ func (s *sweep) reload(ctx context.Context) (*commitlib.Marks, error) {
 		}
 	}
 	s.candidates = rest
+	for _, sightings := range []*[]sighting{&s.sightings.metadata, &s.sightings.data} {
+		*sightings = slices.DeleteFunc(*sightings, func(x sighting) bool { return fresh.see(x.key) })
+	}
 	return marks, nil
 }
 
-// judge returns what may be removed, and prepares what is to be remembered.
-func (s *sweep) judge(ctx context.Context, marks *commitlib.Marks) (due []candidate, err error) {
-	r := rules{
-		now: s.began, grace: s.cfg.Grace, retention: s.cfg.Retention,
-		marks: marks, metadata: s.table.Metadata, watermarks: s.watermarks, versions: s.versions,
-		service: ofService(s.table), keeper: catalog.KeepsMetadata(s.catalog),
-		seen: func(c candidate) (time.Time, bool) { at, ok := s.known(c)[c.mark]; return at, ok },
+// ruleBy sets the rules that the state as loaded last makes; those about versions and the watermarks file are complete
+// after the listing.
+func (s *sweep) ruleBy(ctx context.Context, marks *commitlib.Marks) error {
+	fence, err := s.fence(ctx)
+	if err != nil {
+		return err
 	}
+	s.rules = rules{
+		now: s.began, grace: s.cfg.Grace, retention: s.cfg.Retention,
+		marks: marks, metadata: s.table.Metadata, fence: fence, service: ofService(s.table), keeper: catalog.KeepsMetadata(s.catalog),
+		seen: func(c candidate) (time.Time, bool) { return s.known(c).at(c.mark) },
+	}
+	if !s.rules.service {
+		s.rules.versions.current = readName(metadataFolder + s.table.MetadataLocation[strings.LastIndexByte(s.table.MetadataLocation, '/')+1:]).version
+	}
+	return nil
+}
+
+// judge returns what may be removed.
+func (s *sweep) judge(ctx context.Context, marks *commitlib.Marks) (due []candidate, err error) {
+	if err := s.ruleBy(ctx, marks); err != nil {
+		return nil, err
+	}
+	r := &s.rules
+	r.watermarks = s.watermarks
+	r.versions.times, r.versions.order = s.versions.times, s.versions.order
 	if !r.service {
-		r.versions.current = readName(metadataFolder + s.table.MetadataLocation[strings.LastIndexByte(s.table.MetadataLocation, '/')+1:]).version
 		if r.versions.hint, err = readHint(ctx, s.store, s.root+metadataFolder+hintName); err != nil {
 			return nil, err
 		}
-	}
-	if r.fence, err = s.fence(ctx); err != nil {
-		return nil, err
 	}
 	var data Tally
 	for i := range s.candidates {
@@ -301,7 +282,7 @@ func (s *sweep) fence(ctx context.Context) (time.Time, error) {
 func (s *sweep) inData(c candidate) bool { return strings.HasPrefix(c.Key[len(s.root):], dataFolder) }
 
 // known are the earlier looks at objects like c.
-func (s *sweep) known(c candidate) map[uint64]time.Time {
+func (s *sweep) known(c candidate) lookSet {
 	if s.inData(c) {
 		return s.looks.data
 	}
@@ -310,33 +291,39 @@ func (s *sweep) known(c candidate) map[uint64]time.Time {
 
 // remember writes down what was found condemned, if that is news, or if something is to be removed: of two sweeps at
 // once only one gets on from here.
-func (s *sweep) remember(ctx context.Context, must bool) error {
-	found := s.cfg.Clock()
-	metadata, data := map[uint64]time.Time{}, map[uint64]time.Time{}
-	news := false
+func (s *sweep) remember(ctx context.Context, due []candidate) error {
+	found, news := s.cfg.Clock().UnixMilli(), s.decided
+	var metadata, data []look
+	note := func(into *[]look, l look) {
+		if l.atMs == 0 {
+			l.atMs, news = found, true
+		}
+		*into = append(*into, l)
+	}
+	for _, x := range s.sightings.metadata {
+		note(&metadata, x.look)
+	}
+	for _, x := range s.sightings.data {
+		note(&data, x.look)
+	}
+	s.sightings.metadata, s.sightings.data = nil, nil
 	for _, c := range s.candidates {
-		if !c.condemned {
-			continue
+		switch {
+		case !c.condemned:
+		case s.inData(c):
+			note(&data, s.looked(c))
+		default:
+			note(&metadata, s.looked(c))
 		}
-		into := metadata
-		if s.inData(c) {
-			into = data
-		}
-		at, before := s.known(c)[c.mark]
-		if !before {
-			at, news = found, true
-		}
-		into[c.mark] = at
 	}
 	news = news || len(metadata) != len(s.looks.metadata) || s.whole && len(data) != len(s.looks.data)
-	s.looks.metadata = metadata
+	s.looks.metadata = sorted(metadata)
 	if s.whole {
-		s.looks.data = data
-		every := min(wholeEvery*time.Duration(1+s.report.Listed.Objects/wholeObjects), wholeLongest)
-		s.looks.wholeNext = s.began.Add(every)
+		s.looks.data = sorted(data)
+		s.looks.wholeNext = s.began.Add(s.wholeAgain(due))
 		news = true
 	}
-	if !news && !must {
+	if !news && len(due) == 0 {
 		return nil
 	}
 	at, err := s.looks.write(ctx, s.store, s.root+looksName, s.cfg.Clock())
@@ -349,9 +336,24 @@ func (s *sweep) remember(ctx context.Context, must bool) error {
 	return nil
 }
 
+// wholeAgain is when the whole folder is to be listed again: at once where more is due than this sweep removes.
+func (s *sweep) wholeAgain(due []candidate) time.Duration {
+	var total Tally
+	for _, c := range due {
+		total.add(c.Size)
+	}
+	if s.overdue || total.Objects > min(s.cfg.MaxFiles, muchDue) || total.Bytes > s.cfg.MaxBytes {
+		return 0
+	}
+	if s.crowded {
+		return wholeEvery
+	}
+	return min(wholeEvery*time.Duration(1+s.report.Listed.Objects/wholeObjects), wholeLongest)
+}
+
 // remove removes what is due, within the bounds.
 func (s *sweep) remove(ctx context.Context, due []candidate) error {
-	s.report.More = s.full
+	s.report.More = s.overdue || s.crowded
 	var total Tally
 	for len(due) > 0 {
 		batch := due[:min(len(due), deleteBatch)]

@@ -50,9 +50,17 @@ func (c Config) withDefaults() Config {
 }
 
 const (
-	// maxCandidates bounds what is held of objects that nothing references: about 300 bytes for each. What is beyond is
-	// found when these are gone.
+	// maxCandidates bounds what is held of objects that may go: about 300 bytes for each. What is beyond is found by the
+	// next sweep, which comes at once then.
 	maxCandidates = 100_000
+
+	// maxSightings bounds what is held, and remembered, of objects that are to be looked at again: 24 bytes for each, and
+	// 16 of an earlier look. It is what four files a second leave behind while staged ones wait. What is beyond gets its
+	// first look when some of these are gone.
+	maxSightings = 400_000
+
+	// muchDue is how many objects are so many that there may be more: the whole folder is listed again at once.
+	muchDue = 10_000
 
 	// deleteBatch is how many objects one call removes: a tenth of what S3 takes in a request, so that the bounds on a
 	// sweep hold closely.
@@ -73,7 +81,7 @@ const (
 type Options struct {
 	DryRun bool
 	Scope  Scope
-	Force  bool // go on although most of the table's data files would go
+	Force  bool // go on although most of the table's data files would go, or another table's files lie in the folder
 }
 
 // Sweeper removes what tables no longer need. It is safe for concurrent use, also by any number of processes.
@@ -83,7 +91,8 @@ type Options struct {
 //  2. Walk the metadata: every manifest list of every snapshot, and for the whole folder every manifest. The keys of all
 //     that is live are held as hashes.
 //  3. List. What is not live is a candidate. Something live that the listing does not show ends the sweep: either it is
-//     lost, or metadata names objects in a way that is not understood here, and both are for people.
+//     lost, or metadata names objects in a way that is not understood here, and both are for people. So is another
+//     table's metadata: one that was dropped, or renamed, has its files in the folder.
 //  4. Load once more, from nothing, and walk what is new: what came to be referenced meanwhile is no candidate. On a REST
 //     service this is what shows new tags.
 //  5. Judge each candidate by the rule for its kind. Nearly every rule asks that an earlier sweep, a grace period ago,
@@ -97,11 +106,13 @@ type Sweeper struct {
 	catalog catalog.Catalog
 	store   objstore.Store
 	cfg     Config
+
+	maxCandidates, maxSightings int
 }
 
 // NewSweeper returns a sweeper of tables of one catalog whose objects lie in one store.
 func NewSweeper(cat catalog.Catalog, store objstore.Store, cfg Config) *Sweeper {
-	return &Sweeper{catalog: cat, store: store, cfg: cfg.withDefaults()}
+	return &Sweeper{catalog: cat, store: store, cfg: cfg.withDefaults(), maxCandidates: maxCandidates, maxSightings: maxSightings}
 }
 
 // ErrDamaged is why a sweep ends where the table's metadata cannot be followed: an object that it needs is missing, or

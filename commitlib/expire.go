@@ -112,19 +112,27 @@ func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 	if !ok || len(m.Snapshots) <= 1 {
 		return nil
 	}
+	// A young table, whose commits are to cost nothing more: too few could go, and none is overdue.
+	overdueMs := now.Add(-r.age - r.span()).UnixMilli()
+	if len(m.Snapshots) < newest/expirePart && !slices.ContainsFunc(m.Snapshots, func(s *iceberg.Snapshot) bool { return s.TimestampMs < overdueMs }) {
+		return nil
+	}
 	k := newKeeper(m, r, now)
 	var gone, loose []*iceberg.Snapshot
-	spans := make(map[int64]bool)
-	for _, s := range k.inOrder {
-		span := min(s.TimestampMs, k.nowMs) / r.span().Milliseconds() // clocks of other engines may run ahead
-		first := !spans[span]
-		spans[span] = true
+	spans := make(map[int64]bool, min(keepOlder, len(k.inOrder)))
+	last, width := int64(-1), r.span().Milliseconds()
+	for i, s := range k.inOrder {
+		span := min(s.TimestampMs, k.nowMs) / width // clocks of other engines may run ahead
+		first := span != last && !spans[span]
+		if span != last {
+			spans[span], last = true, span
+		}
 		switch {
-		case k.held[s.ID]:
+		case k.is[i]&held != 0:
 		case k.old(s, 0):
 			gone = append(gone, s)
 		case first:
-		case k.onMain[s.ID]:
+		case k.is[i]&onMain != 0:
 			gone = append(gone, s)
 		default:
 			loose = append(loose, s)
@@ -146,8 +154,8 @@ func expired(m *iceberg.Metadata, now time.Time, newest int) []int64 {
 // keeper is what is known of a table's snapshots before age decides.
 type keeper struct {
 	inOrder      []*iceberg.Snapshot // by sequence number: times may step back
-	held         map[int64]bool      // stays, whatever its age
-	onMain       map[int64]bool
+	is           []place             // of each
+	places       map[int64]int       // of each id in inOrder, where sequence numbers do not tell the order; else nil
 	nowMs, ageMs int64
 	before       *iceberg.Snapshot // the last one before a gap that is in doubt; nil: none is
 }
@@ -161,57 +169,89 @@ func (k *keeper) old(s *iceberg.Snapshot, byMs int64) bool {
 	return s.TimestampMs < now-k.ageMs-byMs
 }
 
+// place is what a snapshot is to the table.
+type place uint8
+
+const (
+	held    place = 1 << iota // stays, whatever its age
+	onMain                    // of main's history
+	onOther                   // of another branch's
+)
+
 func newKeeper(m *iceberg.Metadata, r retention, now time.Time) *keeper {
-	k := &keeper{
-		inOrder: m.Snapshots, held: make(map[int64]bool), onMain: make(map[int64]bool, len(m.Snapshots)),
-		nowMs: now.UnixMilli(), ageMs: r.age.Milliseconds(),
-	}
-	before, after := doubted(m, r, now)
-	if k.before = before; before != nil {
-		k.held[before.ID] = true // else nobody would see the gap, or its end
-		if after != nil {
-			k.held[after.ID] = true
-		}
-	}
+	k := &keeper{inOrder: m.Snapshots, nowMs: now.UnixMilli(), ageMs: r.age.Milliseconds()}
 	if !slices.IsSortedFunc(k.inOrder, bySequence) {
 		k.inOrder = slices.SortedFunc(slices.Values(m.Snapshots), bySequence)
 	}
-	byID := make(map[int64]*iceberg.Snapshot, len(m.Snapshots))
-	for _, s := range m.Snapshots {
-		byID[s.ID] = s
-	}
-	// ancestors calls fn for a snapshot and what is retained of its history, until fn has seen one.
-	ancestors := func(id int64, fn func(s *iceberg.Snapshot) (seen bool)) {
-		for s := byID[id]; s != nil && !fn(s); s = byID[s.ParentID] {
-		}
-	}
+	k.lookUp()
+	k.is = make([]place, len(k.inOrder))
+	before, after := doubted(m, r, now)
+	k.before = before
 	n := 0
-	ancestors(m.CurrentSnapshotID, func(s *iceberg.Snapshot) bool {
-		if k.onMain[s.ID] { // foreign metadata may hold a cycle
+	k.ancestors(m.CurrentSnapshotID, func(i int) (seen bool) {
+		if k.is[i]&onMain != 0 { // foreign metadata may hold a cycle
 			return true
 		}
-		k.onMain[s.ID] = true
-		if n < r.least || n < r.newest && !k.old(s, 0) {
-			k.held[s.ID] = true
+		k.is[i] |= onMain
+		if n < r.least || n < r.newest && !k.old(k.inOrder[i], 0) {
+			k.is[i] |= held
 		}
 		n++
 		return false
 	})
-	others := make(map[int64]bool)
+	named := make(map[int64]bool, len(m.Refs))
 	for name, ref := range m.Refs {
-		k.held[ref.SnapshotID] = true
+		named[ref.SnapshotID] = true
 		if ref.Type == iceberg.RefTag || name == iceberg.MainBranch {
 			continue
 		}
-		ancestors(ref.SnapshotID, func(s *iceberg.Snapshot) bool {
-			if others[s.ID] {
-				return true
-			}
-			others[s.ID], k.held[s.ID] = true, true
-			return false
+		k.ancestors(ref.SnapshotID, func(i int) (seen bool) {
+			seen = k.is[i]&onOther != 0
+			k.is[i] |= onOther | held
+			return seen
 		})
 	}
+	for i, s := range k.inOrder {
+		if named[s.ID] || before != nil && (s == before || s == after) { // without these two nobody would see the gap, or its end
+			k.is[i] |= held
+		}
+	}
 	return k
+}
+
+// ancestors calls fn with the index of a snapshot and of what is retained of its history, until fn has seen one. A parent
+// has a lesser sequence number than its child, so that one walk from the newest back finds them in turn; in metadata that
+// comes from format version 1, which had none, ids are looked up.
+func (k *keeper) ancestors(id int64, fn func(i int) (seen bool)) {
+	for i := len(k.inOrder); id != 0; id = k.inOrder[i].ParentID {
+		if k.places != nil {
+			var there bool
+			if i, there = k.places[id]; !there {
+				return
+			}
+		} else {
+			for i--; i >= 0 && k.inOrder[i].ID != id; i-- {
+			}
+		}
+		if i < 0 || fn(i) {
+			return
+		}
+	}
+}
+
+// lookUp makes places, if some sequence number comes twice.
+func (k *keeper) lookUp() {
+	for i, s := range k.inOrder {
+		if i > 0 && s.SequenceNumber == k.inOrder[i-1].SequenceNumber {
+			k.places = make(map[int64]int, len(k.inOrder))
+			break
+		}
+	}
+	if k.places != nil {
+		for i, s := range k.inOrder {
+			k.places[s.ID] = i
+		}
+	}
 }
 
 func bySequence(a, b *iceberg.Snapshot) int {

@@ -139,6 +139,19 @@ func TestExpired(t *testing.T) {
 	f("a snapshot off main goes when it is old", day, func(p *past) {
 		p.edit(func(m *iceberg.Metadata) { m.Snapshots[195].ParentID = 195 }) // 196 follows 195: 195 was committed and rolled back
 	}, upTo(191, 201))
+	f("a table of format version 1 once, in any order", day, func(p *past) {
+		p.edit(func(m *iceberg.Metadata) {
+			for i := range m.Snapshots {
+				s := *m.Snapshots[i]
+				s.SequenceNumber = 0
+				m.Snapshots[i] = &s
+			}
+			slices.SortFunc(m.Snapshots, func(a, b *iceberg.Snapshot) int { return int(a.ID*7%200 - b.ID*7%200) })
+			for _, s := range m.Snapshots { // times that tell no order either
+				s.TimestampMs = p.now.UnixMilli() - 100*24*3_600_000
+			}
+		})
+	}, slices.Concat([]int64{200, 1}, upTo(191, 199), []int64{201})) // 1 as the first of a time that is in doubt
 	f("main was rolled back, and what it left is young", hour, func(p *past) {
 		p.edit(func(m *iceberg.Metadata) {
 			m.CurrentSnapshotID = 185
@@ -355,5 +368,22 @@ func TestMetadataStaysSmall(t *testing.T) {
 		if most > 1<<20 {
 			t.Errorf("%s apart: metadata has had %d bytes, want 1 MB at the most", apart, most)
 		}
+	}
+}
+
+// BenchmarkExpired looks at a table with as many snapshots as it comes to have.
+func BenchmarkExpired(b *testing.B) {
+	p := &past{keep: keepNewest, now: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)}
+	p.m = &iceberg.Metadata{Properties: map[string]string{}, Refs: map[string]iceberg.Ref{}}
+	for range 280 {
+		p.now = p.now.Add(20 * time.Minute)
+		p.last++
+		p.m.Snapshots = append(p.m.Snapshots, &iceberg.Snapshot{ID: p.last << 40, ParentID: (p.last - 1) << 40, SequenceNumber: p.last, TimestampMs: p.now.UnixMilli()})
+	}
+	p.m.CurrentSnapshotID = p.last << 40
+	p.m.Refs[iceberg.MainBranch] = iceberg.Ref{SnapshotID: p.last << 40, Type: iceberg.RefBranch}
+	b.ReportAllocs()
+	for b.Loop() {
+		expired(p.m, p.now, keepNewest)
 	}
 }

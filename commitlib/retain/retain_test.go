@@ -28,6 +28,8 @@ type world struct {
 	table *catalog.Table
 	next  commitlib.Seq
 	now   time.Time
+	ahead time.Duration             // of the store's clock
+	edit  func(f *iceberg.DataFile) // of what append commits; may be nil
 }
 
 func newWorld(t *testing.T) *world {
@@ -36,6 +38,7 @@ func newWorld(t *testing.T) *world {
 		T: t, store: objstore.NewMem("mem://warehouse"), id: catalog.Ident{Namespace: "default", Name: "clicks"},
 		now: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC), next: 1,
 	}
+	w.store.SetClock(func() time.Time { return w.now.Add(-w.ahead) }, func(context.Context, time.Duration) error { return nil })
 	w.cat = objectstore.New(w.store, objectstore.Config{Now: w.clock, Logger: slog.New(slog.DiscardHandler)})
 	spec, err := iceberg.EventSpec([]string{iceberg.PartitionDay})
 	w.must(err)
@@ -69,6 +72,10 @@ func (w *world) append(ago time.Duration, bounded bool) *commitlib.Request {
 	}
 	if bounded {
 		f.UpperBounds = map[int][]byte{iceberg.FieldEventTime: iceberg.EncodeLong(last.UnixMicro())}
+		f.NullValueCounts = map[int]int64{iceberg.FieldEventTime: 0}
+	}
+	if w.edit != nil {
+		w.edit(&f)
 	}
 	r := &commitlib.Request{
 		Version: commitlib.Protocol, Table: w.id, TableUUID: w.table.Metadata.TableUUID, Location: w.table.Location, Log: log,
@@ -122,7 +129,6 @@ func (w *world) run(k *Keeper, dry bool) *Report {
 }
 
 func TestRetention(t *testing.T) {
-	const day = 24 * time.Hour
 	w := newWorld(t)
 	var reqs []*commitlib.Request
 	for _, ago := range []time.Duration{10 * day, 3*day + time.Microsecond, 3 * day, time.Hour} {

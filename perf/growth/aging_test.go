@@ -71,6 +71,7 @@ func newAging(t *testing.T) *aging {
 	t.Helper()
 	a := &aging{store: objstore.NewMem("mem://warehouse"), now: time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return a.now }
+	a.store.SetClock(clock, func(context.Context, time.Duration) error { return nil })
 	a.catalog = objectstore.New(a.store, objectstore.Config{Now: clock, Logger: slog.New(slog.DiscardHandler)})
 	spec, err := track.Spec()
 	if err != nil {

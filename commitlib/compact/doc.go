@@ -5,8 +5,8 @@
 //   - What a rewrite adds holds exactly the rows of what it removes. Rows, nulls and bounds of each column, and a
 //     checksum over all values that does not depend on their order, are taken from the files as they are read and from
 //     the new file as it is read back from the store. Any difference ends the job, and the table stays as it is.
-//   - Each job is one commit (commitlib.Committer.Rewrite), of one partition: a run may be killed at any moment, and the
-//     next one goes on. Beside appends and other engines the swap decides.
+//   - A job is of one partition, and small ones share a commit (commitlib.Committer.Rewrite): a run may be killed at any
+//     moment, and the next one goes on. Beside appends and other engines the swap decides.
 //   - Partitions with delete files of other engines, and files that package datafile does not read, are left alone; the
 //     report says so.
 //   - Memory is bounded by Config.MemoryBytes and what planning holds, whatever the size of the files: they are

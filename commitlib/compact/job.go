@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -17,7 +18,7 @@ import (
 	"firn/commitlib/objstore"
 )
 
-// job is one rewrite: files of one partition that become one file.
+// job is files of one partition that become one file.
 type job struct {
 	table     *catalog.Table
 	schema    *iceberg.Schema // the table's current one
@@ -26,29 +27,28 @@ type job struct {
 	files     []*source
 }
 
-// done is how a job ended.
-type done struct {
-	commitlib.Result
-	out    *iceberg.DataFile
+// made is a job's file, verified.
+type made struct {
+	file   *iceberg.DataFile
+	began  time.Time
 	copied int64 // rows of it that were taken over as bytes
 }
 
 // errDiffers says that what was read back is not what was read: nothing was changed.
 var errDiffers = errors.New("the rewritten file does not hold what was read")
 
-// perform makes the job's file, compares it with what it was made of, and asks for the swap.
+// make makes the job's file, and compares it with what it was made of.
 //
 //  1. Merge the files into a new object, and sum up their rows as they are read.
 //  2. Compare the sum with what the manifests state of the files.
 //  3. Read the new object back from the store, and compare its sum, and what a manifest is to say of it.
-//  4. Rewrite. This is the commit point.
 //
-// A crash before step 4, or a difference, leaves an orphan.
-func (c *Compactor) perform(ctx context.Context, j *job) (done done, err error) {
-	written := c.cfg.Clock()
+// What follows is a commit (Compactor.commit). A crash before it, or a difference, leaves an orphan.
+func (c *Compactor) make(ctx context.Context, j *job) (*made, error) {
+	began := c.cfg.Clock()
 	prefix, ok := objstore.Key(c.Store, j.table.Location)
 	if !ok {
-		return done, fmt.Errorf("table lies at %q, the store is %q", j.table.Location, c.Store.Root())
+		return nil, fmt.Errorf("table lies at %q, the store is %q", j.table.Location, c.Store.Root())
 	}
 	key := prefix + "/data/"
 	if path := iceberg.PartitionPath(j.spec, j.schema, j.partition); path != "" {
@@ -58,33 +58,23 @@ func (c *Compactor) perform(ctx context.Context, j *job) (done done, err error) 
 
 	read, copied, out, err := c.join(ctx, j, key)
 	if err != nil {
-		return done, err
+		return nil, err
 	}
 	if err := stated(read, j.files); err != nil {
-		return done, err
+		return nil, err
 	}
 	back, err := c.readBack(ctx, j, key, out, copied)
 	if err != nil {
-		return done, err
+		return nil, err
 	}
 	if err := read.differs(back); err != nil {
-		return done, fmt.Errorf("%w: %w", errDiffers, err)
+		return nil, fmt.Errorf("%w: %w", errDiffers, err)
 	}
 	if err := back.states(out); err != nil {
-		return done, fmt.Errorf("%w: %w", errDiffers, err)
+		return nil, fmt.Errorf("%w: %w", errDiffers, err)
 	}
 	out.Path, out.Partition = objstore.Location(c.Store, key), j.partition
-	rw := &commitlib.Rewrite{
-		Table: j.table.Ident, TableUUID: j.table.Metadata.TableUUID, Operation: iceberg.OpReplace,
-		Add: []iceberg.DataFile{*out}, SchemaID: j.schema.ID, SchemaHash: commitlib.SchemaHash(j.schema),
-		SpecID: j.spec.ID, SpecHash: commitlib.SpecHash(&j.spec), Written: written,
-	}
-	for _, f := range j.files {
-		rw.Remove = append(rw.Remove, commitlib.Removal{Path: f.path, SpecID: j.spec.ID, Partition: j.partition})
-	}
-	done.out, done.copied = out, read.copied
-	done.Result, err = c.Committer.Rewrite(ctx, rw)
-	return done, err
+	return &made{out, began, read.copied}, nil
 }
 
 // join is step 1. It returns the sum of what was read, and which row groups of the file were copied.

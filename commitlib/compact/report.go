@@ -16,7 +16,8 @@ type Report struct {
 	Small      int64 `json:"small_files"` // of those, smaller than three quarters of the target
 	Partitions int   `json:"partitions"`
 
-	Jobs     int   `json:"jobs"`      // rewrites made; of a dry run, those that would be
+	Jobs     int   `json:"jobs"`      // files made of many; of a dry run, those that would be
+	Commits  int   `json:"commits"`   // that they went into
 	FilesIn  int64 `json:"files_in"`  // that they removed
 	FilesOut int64 `json:"files_out"` // that they added
 	BytesIn  int64 `json:"bytes_in"`

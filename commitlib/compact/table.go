@@ -115,9 +115,25 @@ func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, r
 		}
 		c.idle[id] = now
 	}
+	b := new(batch)
+	err = c.jobs(ctx, t, lanes, target, b, rep)
+	if ctx.Err() == nil { // also what was made before an error
+		err = errors.Join(err, c.commit(ctx, b, rep))
+	}
+	return err
+}
+
+// jobs performs the lanes' jobs and commits them, but for the last, which are left in b.
+func (c *Compactor) jobs(ctx context.Context, t *catalog.Table, lanes []*lane, target int64, b *batch, rep *Report) error {
 	for _, p := range lanes {
+		if b.rw != nil && b.rw.SpecID != p.spec.ID { // a manifest is of one spec
+			if err := c.commit(ctx, b, rep); err != nil {
+				return err
+			}
+		}
 		for _, files := range plan(p.files, p.closed(c.cfg.Clock()), target) {
-			if err := c.job(ctx, &job{table: t, schema: schema, spec: p.spec, partition: p.partition, files: files}, rep); err != nil {
+			j := &job{table: t, schema: t.Metadata.CurrentSchema(), spec: p.spec, partition: p.partition, files: files}
+			if err := c.job(ctx, j, b, rep); err != nil {
 				return err
 			}
 			if rep.More || rep.Stopped != "" {
@@ -137,14 +153,14 @@ func inTime(ctx context.Context, size int64) bool {
 	return !ok || time.Until(deadline) > time.Second+time.Duration(size/slowest)*time.Second
 }
 
-// job performs one job, in halves where its files' times overlap too much for the memory. It notes in the report how it
-// ended; its error ends the run.
-func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
+// job performs one job, in halves where its files' times overlap too much for the memory, and adds it to the batch, which
+// is committed when it is full. What kept it from that is noted in the report; its error ends the run.
+func (c *Compactor) job(ctx context.Context, j *job, b *batch, rep *Report) error {
 	var size int64
 	for _, f := range j.files {
 		size += f.size
 	}
-	if rep.BytesIn > 0 && rep.BytesIn+size > c.cfg.MaxBytes || c.cfg.Clock().Sub(rep.Began) >= c.cfg.MaxTime || !inTime(ctx, size) {
+	if before := rep.BytesIn + b.in; before > 0 && before+size > c.cfg.MaxBytes || c.cfg.Clock().Sub(rep.Began) >= c.cfg.MaxTime || !inTime(ctx, size) {
 		rep.More = true
 		return nil
 	}
@@ -154,8 +170,7 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 		return nil
 	}
 	where := iceberg.PartitionPath(j.spec, j.schema, j.partition)
-	began := time.Now()
-	done, err := c.perform(ctx, j)
+	made, err := c.make(ctx, j)
 	var bad *unreadable
 	switch {
 	case errors.Is(err, errMemory):
@@ -169,7 +184,7 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 		for _, half := range [][]*source{j.files[:len(j.files)/2], j.files[len(j.files)/2:]} {
 			part := *j
 			part.files = half
-			if err := c.job(ctx, &part, rep); err != nil || rep.More || rep.Stopped != "" {
+			if err := c.job(ctx, &part, b, rep); err != nil || rep.More || rep.Stopped != "" {
 				return err
 			}
 		}
@@ -188,19 +203,9 @@ func (c *Compactor) job(ctx context.Context, j *job, rep *Report) error {
 	case err != nil:
 		return err
 	}
-	switch done.Outcome {
-	case commitlib.Applied:
-		rep.Jobs, rep.FilesIn, rep.FilesOut = rep.Jobs+1, rep.FilesIn+int64(len(j.files)), rep.FilesOut+1
-		rep.BytesIn, rep.BytesOut, rep.Rows = rep.BytesIn+size, rep.BytesOut+done.out.FileSizeInBytes, rep.Rows+done.out.RecordCount
-		rep.Copied += done.copied
-		c.cfg.Log.Debug("compacted", "table", rep.Table, "partition", where, "files", len(j.files), "bytes", size,
-			"to", done.out.FileSizeInBytes, "took", time.Since(began))
-	case commitlib.Dropped:
-		rep.Dropped++
-		c.cfg.Log.Info("compaction dropped: the table has changed", "table", rep.Table, "partition", where, "reason", done.Reason)
-	default:
-		rep.tryVain("the swap was refused", where)
-		rep.Stopped = done.Reason
+	c.cfg.Log.Debug("joined", "table", rep.Table, "partition", where, "files", len(j.files), "bytes", size, "to", made.file.FileSizeInBytes)
+	if b.add(j, made); b.full(c.cfg.Clock()) {
+		return c.commit(ctx, b, rep)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func TestCompact(t *testing.T) {
 			}
 			files := len(w.live(before))
 			rep := w.run(c, 0)
-			if rep.Jobs != dry.Jobs || rep.FilesIn != int64(files) || rep.Rows != 10_000 || rep.BytesIn != dry.BytesIn || rep.Small != int64(files) {
+			if rep.Jobs != dry.Jobs || rep.FilesIn != int64(files) || rep.Rows != 10_000 || rep.BytesIn != dry.BytesIn || rep.Small != int64(files) || rep.Commits != 1 {
 				t.Errorf("report: %+v, the dry run said %+v", rep, dry)
 			}
 			for _, f := range w.live(w.load()) {
@@ -57,6 +57,32 @@ func TestCompact(t *testing.T) {
 				t.Errorf("a second run: %+v", rep)
 			}
 		})
+	}
+}
+
+// TestBatch: where another rewrites a file of one job, none of the jobs that share its commit is made; the next run makes
+// what is left.
+func TestBatch(t *testing.T) {
+	w := newWorld(t, iceberg.PartitionNone, iceberg.EachPartition)
+	w.fill(10, 60)
+	rival := w.compactor(nil)
+	steps := 0
+	c := w.compactor(func(cfg *Config) {
+		cfg.Pause = func(context.Context) error {
+			if steps++; steps == 25 { // one job is made, and waits
+				if rep, err := rival.Table(context.Background(), w.id, 0, false); err != nil || rep.Jobs != 3 {
+					t.Errorf("the rival: %+v (%v)", rep, err)
+				}
+			}
+			return nil
+		}
+	})
+	if rep := w.run(c, 0); rep.Jobs != 0 || rep.Dropped != 3 || steps < 25 {
+		t.Errorf("after %d steps: %+v", steps, rep)
+	}
+	w.fill(10, 60)
+	if rep := w.run(c, 0); rep.Jobs != 3 || rep.Commits != 1 || rep.FilesIn != 33 {
+		t.Errorf("the next run: %+v", rep)
 	}
 }
 

@@ -163,7 +163,7 @@ func (r *Rounds) Table(ctx context.Context, id catalog.Ident, opts Options) (res
 		} else {
 			outcome, err = task.Run(ctx, id, opts)
 		}
-		r.tell(ctx, task, outcome, err)
+		r.tell(ctx, task, opts, outcome, err)
 		results = append(results, Result{task.Name(), outcome, err})
 	}
 	return results
@@ -177,20 +177,24 @@ func (r *Rounds) held(id catalog.Ident) string {
 }
 
 // tell counts an outcome, and logs it where it is worth a line.
-func (r *Rounds) tell(ctx context.Context, task Task, outcome Outcome, err error) {
+func (r *Rounds) tell(ctx context.Context, task Task, opts Options, outcome Outcome, err error) {
 	r.counters.runs.Add(1)
 	if report, ok := outcome.(*Report); ok && !report.DryRun {
 		total := report.Total()
 		r.counters.removed.Add(uint64(total.Objects))
 		r.counters.removedBytes.Add(uint64(total.Bytes))
 	}
+	attrs := outcome.Attrs()
+	if opts.DryRun {
+		attrs = append(attrs, slog.Bool("dry_run", true)) // else it would read as if it had been done
+	}
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // it was told to end
 	case err != nil:
 		r.counters.errors.Add(1)
-		r.Log.LogAttrs(ctx, slog.LevelWarn, task.Name()+" of a table ended early", outcome.Attrs()...)
+		r.Log.LogAttrs(ctx, slog.LevelWarn, task.Name()+" of a table ended early", attrs...)
 	case outcome.Did():
-		r.Log.LogAttrs(ctx, slog.LevelInfo, task.Name()+" of a table", outcome.Attrs()...)
+		r.Log.LogAttrs(ctx, slog.LevelInfo, task.Name()+" of a table", attrs...)
 	}
 }
 

@@ -108,11 +108,17 @@ func TestSweepAsATask(t *testing.T) {
 	opts := Options{Scope: Whole}
 	w.must(r.Once(context.Background(), opts, func(catalog.Ident, []Result) {}))
 	w.pass(commitlib.StagedGrace + time.Minute)
+	dry := Options{Scope: Whole, DryRun: true}
+	w.must(r.Once(context.Background(), dry, func(catalog.Ident, []Result) {}))
+	if !strings.Contains(out.String(), "removed=1") || !strings.Contains(out.String(), "dry_run=true") || r.Counters().Removed != 0 {
+		t.Errorf("a dry run logged\n%s", out.String())
+	}
+	out.Reset()
 	w.must(r.Once(context.Background(), opts, func(catalog.Ident, []Result) {}))
-	if got := r.Counters(); got != (Counters{Runs: 2, Removed: 1, RemovedBytes: 4}) {
+	if got := r.Counters(); got != (Counters{Runs: 3, Removed: 1, RemovedBytes: 4}) {
 		t.Errorf("counted %+v", got)
 	}
-	if lines := strings.Count(out.String(), "\n"); lines != 1 || !strings.Contains(out.String(), "sweep of a table") || !strings.Contains(out.String(), "removed=1") {
+	if lines := strings.Count(out.String(), "\n"); lines != 1 || !strings.Contains(out.String(), "sweep of a table") || !strings.Contains(out.String(), "removed=1") || strings.Contains(out.String(), "dry_run") {
 		t.Errorf("logged\n%s", out.String())
 	}
 }

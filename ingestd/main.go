@@ -28,7 +28,7 @@ func main() {
 
 // garbagePercent is GOGC where the environment does not say otherwise. The heap is arenas with few pointers: at the usual
 // 100 the collector took half a percent of all CPU, and what it left made up half of a daemon that held 450 MB.
-const garbagePercent = 50
+const garbagePercent = 40
 
 // command runs ingestd and returns its exit status: 0 done, 1 it broke or could not start, 2 wrong flags or
 // environment.

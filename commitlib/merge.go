@@ -142,7 +142,7 @@ func (r *run) mergeList(ctx context.Context, list *manifest.List) (*merged, erro
 	if !ok {
 		return nil, fmt.Errorf("manifest %s: the table has no partition spec %d", group[0].Path, group[0].SpecID)
 	}
-	body, entry, err := manifest.Merge(meta.CurrentSchema(), spec, sources)
+	body, entry, err := manifest.Merge(ctx, meta.CurrentSchema(), spec, sources)
 	if err != nil {
 		return nil, err
 	}

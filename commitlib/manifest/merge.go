@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -22,14 +23,14 @@ type Source struct {
 //
 // An entry is compressed anew only when it is merged for the first time, or again while it lies in a block that is not
 // full: full blocks of entries that are as they will stay are copied as they are, which takes a sixth of the time. In
-// memory are the sources, the result, and one block expanded.
-func Merge(schema *iceberg.Schema, spec iceberg.PartitionSpec, sources []Source) ([]byte, ListEntry, error) {
+// memory are the sources, the result, and one block expanded. It ends soon after ctx does, with its error.
+func Merge(ctx context.Context, schema *iceberg.Schema, spec iceberg.PartitionSpec, sources []Source) ([]byte, ListEntry, error) {
 	m, err := newMerging(schema, spec)
 	if err != nil {
 		return nil, ListEntry{}, fmt.Errorf("merge manifests: %w", err)
 	}
 	for i := range sources {
-		if err := m.add(&sources[i]); err != nil {
+		if err := m.add(ctx, &sources[i]); err != nil {
 			return nil, ListEntry{}, fmt.Errorf("merge manifest %s: %w", sources[i].Path, err)
 		}
 	}
@@ -79,7 +80,7 @@ func (m *merging) finish() ([]byte, error) {
 	return body, err
 }
 
-func (m *merging) add(s *Source) error {
+func (m *merging) add(ctx context.Context, s *Source) error {
 	if int64(len(s.Data)) != s.Length {
 		return fmt.Errorf("it has %d bytes, its manifest list says %d", len(s.Data), s.Length)
 	}
@@ -107,6 +108,9 @@ func (m *merging) add(s *Source) error {
 		asIs := ours && expanded >= blockBytes && !slices.ContainsFunc(entries, func(e Entry) bool { return !e.settled() })
 		for i := range entries {
 			has.count(&entries[i])
+		}
+		if failed == nil {
+			failed = ctx.Err()
 		}
 		if failed == nil {
 			failed = m.block(s, entries, asIs)

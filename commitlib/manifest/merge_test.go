@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -85,7 +87,7 @@ func TestMergedHoldsWhatWasLive(t *testing.T) {
 			for _, s := range from {
 				maps.Copy(want, live(t, s))
 			}
-			body, l, err := Merge(testSchema, spec, from)
+			body, l, err := Merge(t.Context(), testSchema, spec, from)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,11 +150,11 @@ func holdsBlockOf(t *testing.T, body []byte, from []Source) (holds bool) {
 func TestMergeIsDeterministic(t *testing.T) {
 	spec := testSpec(t, "hour", "partition")
 	from := []Source{listed(t, spec, 1, testEntries(30)), listed(t, spec, 2, testEntries(3))}
-	one, _, err := Merge(testSchema, spec, from)
+	one, _, err := Merge(t.Context(), testSchema, spec, from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, _, err := Merge(testSchema, spec, from)
+	two, _, err := Merge(t.Context(), testSchema, spec, from)
 	if err != nil || !bytes.Equal(one, two) {
 		t.Errorf("the second time it differs (%v)", err)
 	}
@@ -167,7 +169,7 @@ func TestMergeRefuses(t *testing.T) {
 		s := good
 		s.Data = slices.Clone(s.Data)
 		spoil(&s)
-		if body, _, err := Merge(testSchema, spec, []Source{good, s}); err == nil || body != nil {
+		if body, _, err := Merge(t.Context(), testSchema, spec, []Source{good, s}); err == nil || body != nil {
 			t.Errorf("%s: merged into %d bytes, %v", what, len(body), err)
 		}
 	}
@@ -193,8 +195,18 @@ func TestMergeRefuses(t *testing.T) {
 	f("a list entry of delete files", func(s *Source) { s.Content = Deletes })
 	f("another spec id", func(s *Source) { s.SpecID = 7 })
 	f("another spec under that id", func(s *Source) { *s = ofOther })
-	if _, _, err := Merge(&iceberg.Schema{ID: 9}, spec, []Source{good}); err == nil {
+	if _, _, err := Merge(t.Context(), &iceberg.Schema{ID: 9}, spec, []Source{good}); err == nil {
 		t.Error("merged over a schema without the partition fields' columns")
+	}
+}
+
+// A caller whose time is over waits for one block at the most.
+func TestMergeEndsWithItsContext(t *testing.T) {
+	spec := testSpec(t, "hour", "partition")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if body, _, err := Merge(ctx, testSchema, spec, []Source{listed(t, spec, 1, testEntries(300))}); !errors.Is(err, context.Canceled) || body != nil {
+		t.Errorf("merged into %d bytes, %v", len(body), err)
 	}
 }
 
@@ -215,7 +227,7 @@ func TestMergeForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := live(t, s)
-		body, out, err := Merge(h.Schema, h.Spec, []Source{s})
+		body, out, err := Merge(t.Context(), h.Schema, h.Spec, []Source{s})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +255,7 @@ func BenchmarkMerge(b *testing.B) {
 			fresh = append(fresh, listed(b, spec, i+1, testEntries(files)))
 		}
 		b.Run(fmt.Sprintf("fresh/files=%d", files), func(b *testing.B) { benchmarkMerge(b, spec, fresh) })
-		body, l, err := Merge(testSchema, spec, fresh)
+		body, l, err := Merge(b.Context(), testSchema, spec, fresh)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -262,7 +274,7 @@ func benchmarkMerge(b *testing.B, spec iceberg.PartitionSpec, sources []Source) 
 	}
 	b.SetBytes(size)
 	for b.Loop() {
-		if _, _, err := Merge(testSchema, spec, sources); err != nil {
+		if _, _, err := Merge(b.Context(), testSchema, spec, sources); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -16,26 +15,37 @@ import (
 	"firn/commitlib/warehouse"
 )
 
-// event is what the function may be invoked with: a batch of the queue, or word from a schedule.
+// event is what the function may be invoked with: a batch of the queue, or an order to maintain all tables.
 type event struct {
-	Records []events.SQSMessage `json:"Records"`
-
-	Source   string         `json:"source"`   // EventBridge's rules say aws.events or aws.scheduler
-	Maintain *maintainOrder `json:"maintain"` // what a schedule of one's own, or a person, sends
+	Records []events.SQSMessage
+	order   *maintain.Options // nil: it is a batch
 }
 
-// maintainOrder asks for maintenance of all tables.
-type maintainOrder struct {
-	DryRun bool           `json:"dry_run"`
-	Scope  maintain.Scope `json:"scope"` // "metadata", "whole", or what is due
-	Force  bool           `json:"force"`
+// UnmarshalJSON reads a batch leniently, since the queue service may add to it, and everything else closely: a misplaced or
+// misspelt dry_run must not remove anything.
+func (e *event) UnmarshalJSON(data []byte) error {
+	var batch struct {
+		Records  *[]events.SQSMessage `json:"Records"`
+		Maintain json.RawMessage      `json:"maintain"`
+	}
+	if err := json.Unmarshal(data, &batch); err != nil {
+		return err
+	}
+	if batch.Records != nil && batch.Maintain == nil {
+		e.Records = *batch.Records
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	if _, batch := members["Records"]; len(members) == 0 || batch && len(members) == 1 { // null: a batch of nothing
+		return nil
+	}
+	order, err := maintain.ReadOrder(data)
+	e.order = &order
+	return err
 }
-
-// The sources of an event that a schedule sends without saying anything else.
-const (
-	ruleSource      = "aws.events"
-	schedulerSource = "aws.scheduler"
-)
 
 // answerTime is what maintenance leaves of an invocation, to answer and to write its metrics.
 const answerTime = 2 * time.Second
@@ -45,19 +55,15 @@ const maxReports = 100
 
 // invoke is the Lambda function.
 func (svc *service) invoke(ctx context.Context, e event) (any, error) {
-	if len(e.Records) > 0 || e.Maintain == nil && e.Source != ruleSource && e.Source != schedulerSource {
+	if e.order == nil {
 		return svc.handler.invoke(ctx, events.SQSEvent{Records: e.Records})
-	}
-	order := maintainOrder{}
-	if e.Maintain != nil {
-		order = *e.Maintain
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
 		defer cancel()
 	}
-	return svc.maintain(ctx, order)
+	return svc.maintain(ctx, *e.order)
 }
 
 // maintained is the answer to an order.
@@ -71,15 +77,10 @@ type maintained struct {
 
 // maintain maintains all tables, as far as it gets before ctx ends. What goes wrong with a table is in its report, the
 // log and the metrics; the error is that the tables are not known.
-func (svc *service) maintain(ctx context.Context, order maintainOrder) (maintained, error) {
-	switch order.Scope {
-	case maintain.Due, maintain.Metadata, maintain.Whole:
-	default:
-		return maintained{}, fmt.Errorf("scope is %q: write metadata or whole, or leave it out", order.Scope)
-	}
+func (svc *service) maintain(ctx context.Context, order maintain.Options) (maintained, error) {
 	began, before := time.Now(), svc.rounds.Counters()
 	answer := maintained{DryRun: order.DryRun, Reports: map[string][]maintain.Result{}}
-	err := svc.rounds.Once(ctx, maintain.Options{DryRun: order.DryRun, Scope: order.Scope, Force: order.Force}, func(id catalog.Ident, results []maintain.Result) {
+	err := svc.rounds.Once(ctx, order, func(id catalog.Ident, results []maintain.Result) {
 		answer.Tables++
 		worth := order.DryRun
 		for _, r := range results {
@@ -122,29 +123,4 @@ func newRounds(lake *warehouse.Warehouse, s settings, svc *service) *maintain.Ro
 	r := maintain.NewRounds(tables, svc.log, maintain.NewSweeper(lake.Catalog, lake.Store, maintain.Config{Log: svc.log}))
 	r.Every = s.MaintainInterval
 	return r
-}
-
-// The order's JSON is closed: a misspelt dry_run must not remove anything.
-func (o *maintainOrder) UnmarshalJSON(data []byte) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
-		return err
-	}
-	for name, value := range members {
-		var into any
-		switch name {
-		case "dry_run":
-			into = &o.DryRun
-		case "scope":
-			into = &o.Scope
-		case "force":
-			into = &o.Force
-		default:
-			return fmt.Errorf("maintain has no member %q: give dry_run, scope or force", name)
-		}
-		if err := json.Unmarshal(value, into); err != nil {
-			return fmt.Errorf("member %q of maintain: %w", name, err)
-		}
-	}
-	return nil
 }

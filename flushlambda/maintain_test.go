@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"firn/commitlib/maintain"
 	"firn/commitlib/objstore"
 )
 
@@ -64,7 +65,8 @@ func TestBootstrapMaintains(t *testing.T) {
 	key = l.leftClaim()
 	f(`{"version":"0","detail-type":"Scheduled Event","source":"aws.scheduler","detail":"{}"}`, 1, false)
 	f(`{"maintain":{"scope":"metadata"}}`, 0, false)
-	for _, event := range []string{`{"maintain":{"dryrun":true}}`, `{"maintain":{"scope":"all"}}`, `{"maintain":{"dry_run":"yes"}}`} {
+	for _, event := range []string{`{"maintain":{"dryrun":true}}`, `{"maintain":{"scope":"all"}}`, `{"maintain":{"dry_run":"yes"}}`,
+		`{"maintain":{"scope":"whole"},"dry_run":true}`, `{"dry_run":true}`, `{"Records":[],"maintain":{}}`} {
 		if got := invoke(t, p, []byte(event)); !got.Failed {
 			t.Errorf("%s: answered %s", event, got.Body)
 		}
@@ -90,7 +92,7 @@ func TestMaintenanceEndsInTime(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), answerTime-time.Millisecond)
 	defer cancel()
-	got, err := svc.invoke(ctx, event{Source: ruleSource})
+	got, err := svc.invoke(ctx, event{order: &maintain.Options{}})
 	if answer, ok := got.(maintained); err != nil && !strings.Contains(err.Error(), "deadline") || err == nil && (!ok || !answer.More) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -127,9 +127,8 @@ func unpack(from []lookJSON) lookSet {
 }
 
 func pack(from lookSet) (packed []lookJSON) {
-	byTime := slices.SortedFunc(slices.Values(from), func(a, b look) int {
-		return cmp.Or(cmp.Compare(a.atMs, b.atMs), cmp.Compare(a.mark, b.mark))
-	})
+	byTime := slices.Clone(from)
+	slices.SortFunc(byTime, func(a, b look) int { return cmp.Or(cmp.Compare(a.atMs, b.atMs), cmp.Compare(a.mark, b.mark)) })
 	var marks []byte
 	for i, l := range byTime {
 		marks = binary.BigEndian.AppendUint64(marks, l.mark)

@@ -66,7 +66,7 @@ func command(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	done, err := svc.invoke(ctx, order{})
+	done, err := svc.invoke(ctx, event{})
 	if err == nil {
 		err = json.NewEncoder(stdout).Encode(done)
 	}

@@ -160,11 +160,19 @@ func TestBootstrap(t *testing.T) {
 		}
 		return l.parse(got.Body)
 	}
-	if r := invoke(`{"dry_run":true}`); !r.DryRun || r.Reports[tableID.String()][0].Report.Jobs != 1 {
+	if r := invoke(`{"maintain":{"dry_run":true}}`); !r.DryRun || r.Reports[tableID.String()][0].Report.Jobs != 1 {
 		t.Errorf("dry run: %+v", r)
 	}
 	if files, _ := l.files(); files != 12 {
 		t.Errorf("after a dry run there are %d files", files)
+	}
+	for _, event := range []string{`{"dry_run":true}`, `{"maintain":{},"dry_run":true}`, `{"maintain":{"dryrun":true}}`, `{}`} {
+		if got, err := f.Invoke(t.Context(), []byte(event), 30*time.Second); err != nil || !got.Failed {
+			t.Errorf("%s: answered %s (%v)", event, got.Body, err)
+		}
+	}
+	if files, _ := l.files(); files != 12 {
+		t.Errorf("after events that are none there are %d files", files)
 	}
 	if r := invoke(`{"version":"0","source":"aws.events","detail":{}}`); r.Reports[tableID.String()][0].Report.Jobs != 1 {
 		t.Errorf("by a schedule: %+v", r)

@@ -20,9 +20,14 @@ type service struct {
 	log    *slog.Logger
 }
 
-// order is what the function may be invoked with; what a schedule sends besides is not looked at.
-type order struct {
-	DryRun bool `json:"dry_run"`
+// event is what the function may be invoked with: what the committer's maintenance may be, so that one schedule's input
+// does for both. Of its members only dry_run means something here.
+type event struct{ order maintain.Options }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *event) UnmarshalJSON(data []byte) (err error) {
+	e.order, err = maintain.ReadOrder(data)
+	return err
 }
 
 // answer is what an invocation did.
@@ -78,14 +83,14 @@ func open(s settings, log *slog.Logger) (*service, error) {
 
 // invoke is the Lambda function. What goes wrong with a table is in its report and the log; the error is that the tables are
 // not known.
-func (svc *service) invoke(ctx context.Context, o order) (answer, error) {
+func (svc *service) invoke(ctx context.Context, e event) (answer, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-answerTime))
 		defer cancel()
 	}
-	done := answer{DryRun: o.DryRun, Reports: map[string][]maintain.Result{}}
-	err := svc.rounds.Once(ctx, maintain.Options{DryRun: o.DryRun}, func(id catalog.Ident, results []maintain.Result) {
+	done := answer{DryRun: e.order.DryRun, Reports: map[string][]maintain.Result{}}
+	err := svc.rounds.Once(ctx, e.order, func(id catalog.Ident, results []maintain.Result) {
 		done.Tables++
 		for _, r := range results {
 			if r.Err != nil {
@@ -94,7 +99,7 @@ func (svc *service) invoke(ctx context.Context, o order) (answer, error) {
 			if rep, ok := r.Outcome.(*compact.Report); ok && rep.More {
 				done.More = true
 			}
-			if (o.DryRun || r.Outcome.Did()) && len(done.Reports) < maxReports {
+			if (e.order.DryRun || r.Outcome.Did()) && len(done.Reports) < maxReports {
 				done.Reports[id.String()] = results
 			}
 		}

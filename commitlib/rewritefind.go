@@ -104,6 +104,15 @@ func (r *rewriting) takeOut(ctx context.Context, l *manifest.ListEntry, wanted m
 	if err != nil {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
+	// Most manifests that may hold one of the files hold none: they are looked through without an entry in memory.
+	holds := false
+	err = l.EachFile(data, func(f manifest.FileRef) { holds = holds || f.Status != manifest.Deleted && wanted[f.Path] })
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnwritable, err)
+	}
+	if !holds {
+		return nil, nil
+	}
 	h, all, err := l.Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnwritable, err)

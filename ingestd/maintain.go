@@ -107,7 +107,7 @@ func maintainOnce(ctx context.Context, cfg Config, stdout io.Writer, logger *slo
 	rounds := newRounds(lake, cfg, logger)
 	if cfg.Compact {
 		committer := commitlib.New(lake.Catalog, lake.Store, commitlib.Config{Log: logger})
-		task, err := newCompaction(lake, committer, cfg.MemoryLimit, nil, func(catalog.Ident) int64 { return 0 }, logger)
+		task, err := newCompaction(lake, committer, cfg.MemoryLimit, nil, func(catalog.Ident) int64 { return 0 }, nil, logger)
 		if err != nil {
 			return err
 		}

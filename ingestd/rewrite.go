@@ -76,10 +76,11 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// newCompaction makes the task that joins small files.
+// newCompaction makes the task that joins small files; keep is how old a table's events become, nil where that is not known.
 func newCompaction(lake *warehouse.Warehouse, c *commitlib.Committer, heap ByteSize, pause func(context.Context) error,
-	target func(catalog.Ident) int64, logger *slog.Logger) (*compact.Task, error) {
+	target func(catalog.Ident) int64, keep func(catalog.Ident) time.Duration, logger *slog.Logger) (*compact.Task, error) {
 	cfg := compact.Default()
+	cfg.Keep = keep
 	cfg.MemoryBytes, cfg.Log = min(max(int64(heap)/5, leastRewriteMemory), mostRewriteMemory), logger
 	if pause != nil {
 		cfg.Pause = pause
@@ -98,15 +99,13 @@ func (d *daemon) newRewrites() (*maintain.Rounds, error) {
 	if committer == nil {
 		committer = commitlib.New(d.lake.Catalog, d.lake.Store, commitlib.Config{Log: d.logger})
 	}
-	keeper := &retain.Keeper{
-		Catalog: d.lake.Catalog, Store: d.lake.Store, Committer: committer, Clock: time.Now,
-		Keep: func(id catalog.Ident) time.Duration {
-			if t, ok := d.tables.Get(id.Name); ok {
-				return time.Duration(t.Settings.TableRetention)
-			}
-			return 0
-		},
+	keep := func(id catalog.Ident) time.Duration {
+		if t, ok := d.tables.Get(id.Name); ok {
+			return time.Duration(t.Settings.TableRetention)
+		}
+		return 0
 	}
+	keeper := &retain.Keeper{Catalog: d.lake.Catalog, Store: d.lake.Store, Committer: committer, Clock: time.Now, Keep: keep}
 	tables := func(context.Context) (ids []catalog.Ident, err error) {
 		for _, t := range d.tables.List() {
 			ids = append(ids, t.Ident)
@@ -124,7 +123,7 @@ func (d *daemon) newRewrites() (*maintain.Rounds, error) {
 			return t.Settings.TargetFileBytes
 		}
 		return 0
-	}, d.logger)
+	}, keep, d.logger)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,10 @@ type Config struct {
 	MaxBytes int64
 	MaxTime  time.Duration
 
+	// Keep is how old a table's events may become before they leave it, as package retain has them; 0: they stay. What
+	// is joined leaves together. Nil: none is known.
+	Keep func(catalog.Ident) time.Duration
+
 	// Pause is called between steps of some tens of milliseconds; it returns when work may go on. An error ends the run.
 	Pause func(ctx context.Context) error
 

@@ -2,7 +2,9 @@ package compact
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"time"
 )
 
 // source is a live data file as planning and merging need it.
@@ -27,6 +29,10 @@ const (
 	// A file of three quarters of the target or more is as good as one of the target, and is left as it is.
 	fullPart, fullOf = 3, 4
 
+	// keepParts is into how many parts of time the files of a table are divided that has a retention: the last events in
+	// files that become one are as far from one another as a part at the most, and stay that much longer than they had to.
+	keepParts = 8
+
 	// maxJobFiles bounds the files of one job: their manifests' entries are rewritten in one commit.
 	maxJobFiles = 4096
 )
@@ -46,8 +52,26 @@ func tier(size int64) (n int) {
 // A partition that is written to has its files joined by tiers of like size, as a log-structured merge tree does, so that
 // the small ones stay few whatever the interval of cuts and however long it is written to. A closed one is packed once
 // into files of the target size; a late event or two that come afterwards do not have a large file rewritten.
-func plan(files []*source, closed bool, target int64) (jobs [][]*source) {
+//
+// Where keep is not 0 files are joined only with those that leave the table at about the same time.
+func plan(files []*source, closed bool, target int64, keep time.Duration) (jobs [][]*source) {
 	files = slices.DeleteFunc(slices.Clone(files), func(f *source) bool { return !small(f.size, target) })
+	part := keep.Microseconds() / keepParts
+	if part == 0 {
+		return join(files, closed, target)
+	}
+	parts := make(map[int64][]*source)
+	for _, f := range files {
+		parts[f.hi/part] = append(parts[f.hi/part], f)
+	}
+	for _, n := range slices.Sorted(maps.Keys(parts)) {
+		jobs = append(jobs, join(parts[n], closed, target)...)
+	}
+	return jobs
+}
+
+// join is plan for files that may be joined with one another.
+func join(files []*source, closed bool, target int64) (jobs [][]*source) {
 	if closed {
 		return pack(worthPacking(files), target)
 	}

@@ -2,8 +2,10 @@ package compact
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 func files(sizes ...int64) []*source {
@@ -27,7 +29,7 @@ const mib = 1 << 20
 func TestPlan(t *testing.T) {
 	check := func(name string, closed bool, sizes []int64, want ...int) {
 		t.Helper()
-		jobs := plan(files(sizes...), closed, 512*mib)
+		jobs := plan(files(sizes...), closed, 512*mib, 0)
 		got := make([]int, len(jobs))
 		for i := range jobs {
 			got[i] = len(jobs[i])
@@ -61,7 +63,7 @@ func TestPlanSettles(t *testing.T) {
 		var written, rewritten int64
 		step := func(closed bool) (jobs int) {
 			gone := map[*source]bool{}
-			for _, job := range plan(live, closed, target) {
+			for _, job := range plan(live, closed, target, 0) {
 				out := &source{path: fmt.Sprint(len(live), rewritten), lo: job[0].lo, hi: job[len(job)-1].hi}
 				for _, f := range job {
 					out.size += f.size
@@ -112,6 +114,41 @@ func TestPlanSettles(t *testing.T) {
 		}
 		if n := int64(len(live)); n > written/target*3/2+2 {
 			t.Errorf("%d bytes are in %d files", written, n)
+		}
+	}
+}
+
+// TestPlanKeepsTimesApart: where events leave for their age, what is joined leaves at about the same time, and yet few
+// small files stay.
+func TestPlanKeepsTimesApart(t *testing.T) {
+	const hour = int64(time.Hour / time.Microsecond)
+	const keep = 30 * 24 * time.Hour
+	span := keep.Microseconds() / keepParts
+	for _, closed := range []bool{false, true} {
+		var all []*source
+		for i := range int64(2000) { // of 40 days; each has a late event from any time before
+			all = append(all, &source{path: fmt.Sprint(i), size: 1000, rows: 1, lo: i % 7, hi: 1000*24*hour + i*hour/2})
+		}
+		unknown := int64(math.MaxInt64)
+		for i := range 12 {
+			all = append(all, &source{path: fmt.Sprint("unknown", i), size: 1000, rows: 1, lo: math.MinInt64, hi: unknown})
+		}
+		in := 0
+		for _, job := range plan(all, closed, 512*mib, keep) {
+			first, last := job[0].hi, job[0].hi
+			for _, f := range job {
+				first, last = min(first, f.hi), max(last, f.hi)
+			}
+			if last-first > span {
+				t.Errorf("closed %v: a job's files leave %d hours apart", closed, (last-first)/hour)
+			}
+			in += len(job)
+		}
+		if left := len(all) - in; left > 2*keepParts*(tierWidth-1) {
+			t.Errorf("closed %v: %d small files stay", closed, left)
+		}
+		if n := len(plan(all, closed, 512*mib, 0)); n > 2 {
+			t.Errorf("closed %v: %d jobs where no event leaves", closed, n)
 		}
 	}
 }

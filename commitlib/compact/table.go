@@ -32,6 +32,7 @@ type Compactor struct {
 type idle struct {
 	snapshot int64
 	target   int64
+	keep     time.Duration
 	at       time.Time
 }
 
@@ -83,6 +84,10 @@ func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, r
 	if err != nil {
 		return err
 	}
+	if !commitlib.MayCollect(t.Metadata.Properties) {
+		rep.Stopped = "its property gc.enabled is not true"
+		return nil
+	}
 	schema := t.Metadata.CurrentSchema()
 	if t.Metadata.FormatVersion != iceberg.FormatVersion {
 		rep.leaveAlone("its format version is not 2", id.String())
@@ -101,37 +106,44 @@ func (c *Compactor) table(ctx context.Context, id catalog.Ident, target int64, r
 			target = DefaultTarget
 		}
 	}
-	now := idle{t.Metadata.CurrentSnapshotID, target, c.cfg.Clock()}
-	if was, ok := c.idle[id]; ok && was.snapshot == now.snapshot && was.target == target && now.at.Sub(was.at) < idleFor && !rep.DryRun {
+	now := idle{t.Metadata.CurrentSnapshotID, target, c.keep(id), c.cfg.Clock()}
+	if was, ok := c.idle[id]; ok && was.snapshot == now.snapshot && was.target == target && was.keep == now.keep && now.at.Sub(was.at) < idleFor && !rep.DryRun {
 		return nil
 	}
 	lanes, err := c.scan(ctx, t, target, rep)
 	if err != nil {
 		return err
 	}
-	if delete(c.idle, id); len(lanes) == 0 && !rep.More {
+	b := new(batch)
+	err = c.jobs(ctx, t, lanes, target, now.keep, b, rep)
+	if ctx.Err() == nil { // also what was made before an error
+		err = errors.Join(err, c.commit(ctx, b, rep))
+	}
+	if delete(c.idle, id); err == nil && rep.Idle() {
 		if len(c.idle) >= maxSkip {
 			clear(c.idle)
 		}
 		c.idle[id] = now
 	}
-	b := new(batch)
-	err = c.jobs(ctx, t, lanes, target, b, rep)
-	if ctx.Err() == nil { // also what was made before an error
-		err = errors.Join(err, c.commit(ctx, b, rep))
-	}
 	return err
 }
 
+func (c *Compactor) keep(id catalog.Ident) time.Duration {
+	if c.cfg.Keep == nil {
+		return 0
+	}
+	return c.cfg.Keep(id)
+}
+
 // jobs performs the lanes' jobs and commits them, but for the last, which are left in b.
-func (c *Compactor) jobs(ctx context.Context, t *catalog.Table, lanes []*lane, target int64, b *batch, rep *Report) error {
+func (c *Compactor) jobs(ctx context.Context, t *catalog.Table, lanes []*lane, target int64, keep time.Duration, b *batch, rep *Report) error {
 	for _, p := range lanes {
 		if b.rw != nil && b.rw.SpecID != p.spec.ID { // a manifest is of one spec
 			if err := c.commit(ctx, b, rep); err != nil {
 				return err
 			}
 		}
-		for _, files := range plan(p.files, p.closed(c.cfg.Clock()), target) {
+		for _, files := range plan(p.files, p.closed(c.cfg.Clock()), target, keep) {
 			j := &job{table: t, schema: t.Metadata.CurrentSchema(), spec: p.spec, partition: p.partition, files: files}
 			if err := c.job(ctx, j, b, rep); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"firn/commitlib"
+	"firn/commitlib/catalog"
 	"firn/commitlib/catalog/twin"
 	"firn/commitlib/iceberg"
 	"firn/commitlib/objstore"
@@ -332,6 +333,12 @@ func TestCompactRefuses(t *testing.T) {
 		})
 		w.must(err)
 	})
+	refused("a table whose owner wants no maintenance", "gc.enabled", 0, func(w *world) {
+		w.fill(10, 50)
+		f := twin.Foreign{Catalog: w.cat, Store: w.store, Now: w.clock}
+		_, err := f.SetProperties(context.Background(), w.id, map[string]string{"gc.enabled": "no"})
+		w.must(err)
+	})
 	refused("a table that takes no commits", "marker", 0, func(w *world) {
 		w.fill(10, 50)
 		f := twin.Foreign{Catalog: w.cat, Store: w.store, Now: w.clock}
@@ -388,5 +395,32 @@ func TestBounds(t *testing.T) {
 	}
 	if rep := w.run(c, 0); rep.Jobs != 1 || !rep.More {
 		t.Errorf("out of time: %+v", rep)
+	}
+}
+
+// TestRetentionIsKept: where a table has a retention, files of events that leave at different times stay apart.
+func TestRetentionIsKept(t *testing.T) {
+	w := newWorld(t, iceberg.PartitionNone)
+	committer := w.committer()
+	const hours, keep = 30, 40 * time.Hour
+	for i := range hours {
+		w.commit(committer, w.request(w.events(5, 3600*i)))
+	}
+	w.pass(time.Hour)
+	c := w.compactor(func(cfg *Config) {
+		cfg.Keep = func(catalog.Ident) time.Duration { return keep }
+	})
+	if rep := w.run(c, 0); rep.FilesIn < hours-2 || rep.Jobs < 6 { // a part's first or last may be alone
+		t.Errorf("report: %+v", rep)
+	}
+	for _, f := range w.live(w.load()) {
+		times := w.read(f).Col(iceberg.FieldEventTime).Int64s
+		if span := time.Duration(times[len(times)-1]-times[0]) * time.Microsecond; span > keep/keepParts+time.Minute {
+			t.Errorf("%s holds %s", f.Path, span)
+		}
+	}
+	at := w.load().MetadataLocation
+	if rep := w.run(c, 0); rep.Did() || w.load().MetadataLocation != at {
+		t.Errorf("a second run: %+v", rep)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"firn/commitlib/iceberg"
@@ -15,7 +14,6 @@ import (
 const (
 	propMaxSnapshotAge = "history.expire.max-snapshot-age-ms"
 	propMinSnapshots   = "history.expire.min-snapshots-to-keep"
-	propGC             = "gc.enabled"
 )
 
 const (
@@ -59,7 +57,7 @@ type retention struct {
 // retentionOf reads the table's settings. It is false where nothing may go: the table says so, or says something that
 // cannot be read, in which case doing nothing is the only safe reading.
 func retentionOf(m *iceberg.Metadata, newest int) (r retention, ok bool) {
-	if on, set := m.Properties[propGC]; set && !strings.EqualFold(on, "true") {
+	if !MayCollect(m.Properties) {
 		return r, false
 	}
 	ofMain, err := m.Refs[iceberg.MainBranch].Retention()

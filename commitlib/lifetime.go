@@ -1,6 +1,9 @@
 package commitlib
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // How long objects live that no table metadata names: PROTOCOL.md, "Lifetimes of objects". Whoever writes objects, and
 // whoever removes them, goes by these.
@@ -27,3 +30,13 @@ const (
 	// like. Staged data files are told by log and range.
 	ObjectPrefix = "firn-"
 )
+
+// propGC is Iceberg's property by which a table's owner keeps maintenance away.
+const propGC = "gc.enabled"
+
+// MayCollect says whether a table with these properties may be kept house in: its snapshots expired, its old events and
+// unneeded objects removed, its files compacted. Anything but true, where the property is set, is a no.
+func MayCollect(properties map[string]string) bool {
+	on, set := properties[propGC]
+	return !set || strings.EqualFold(strings.TrimSpace(on), "true")
+}

@@ -36,7 +36,9 @@ func TestExemptTables(t *testing.T) {
 			})
 		}
 	}
-	f("gc.enabled", "gc.enabled", properties(map[string]string{"gc.enabled": "false"}))
+	for _, off := range []string{"false", " FALSE ", "no", "0", ""} {
+		f("gc.enabled", "gc.enabled", properties(map[string]string{"gc.enabled": off}))
+	}
 	f("Nessie", "nessie-gc", properties(map[string]string{"nessie.commit.id": "x"}))
 	f("not Firn's", "marker", properties(nil, commitlib.PropProtocol))
 	f("watermarks lost", "lost", properties(nil, commitlib.PropWatermarks))

@@ -107,8 +107,8 @@ func (s *sweep) stop(why string) error {
 
 // exempt says why the table's properties keep maintenance away; empty if they do not.
 func exempt(properties map[string]string) string {
-	if strings.EqualFold(properties["gc.enabled"], "false") {
-		return "its property gc.enabled is false"
+	if !commitlib.MayCollect(properties) {
+		return "its property gc.enabled is not true"
 	}
 	for key := range properties {
 		if strings.HasPrefix(key, "nessie.") {

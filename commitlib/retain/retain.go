@@ -106,6 +106,10 @@ func (k *Keeper) remove(ctx context.Context, id catalog.Ident, rep *Report, keep
 		if err != nil {
 			return err
 		}
+		if !commitlib.MayCollect(t.Metadata.Properties) {
+			rep.Stopped = "its property gc.enabled is not true"
+			return nil
+		}
 		asOf := now
 		if !trusted {
 			asOf = commitlib.TrustedTime(t.Metadata, now).UTC()

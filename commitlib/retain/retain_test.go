@@ -170,17 +170,22 @@ func TestRetention(t *testing.T) {
 
 // TestRetentionOfAStoppedTable: a table that takes no commits is left as it is.
 func TestRetentionOfAStoppedTable(t *testing.T) {
-	w := newWorld(t)
-	w.append(100*time.Hour, true)
-	base, err := w.cat.Load(t.Context(), w.id)
-	w.must(err)
-	_, err = w.cat.SwapMetadata(t.Context(), base, func(m *iceberg.Metadata) (*iceberg.Metadata, error) {
-		return m.WithProperties(nil, []string{commitlib.PropWatermarks}, base.MetadataLocation, w.now)
-	})
-	w.must(err)
-	if rep := w.run(w.keeper(time.Hour), false); rep.Files != 0 || rep.Stopped == "" || len(w.files()) != 1 {
-		t.Errorf("report: %+v", rep)
+	f := func(set map[string]string, remove ...string) {
+		t.Helper()
+		w := newWorld(t)
+		w.append(100*time.Hour, true)
+		base, err := w.cat.Load(t.Context(), w.id)
+		w.must(err)
+		_, err = w.cat.SwapMetadata(t.Context(), base, func(m *iceberg.Metadata) (*iceberg.Metadata, error) {
+			return m.WithProperties(set, remove, base.MetadataLocation, w.now)
+		})
+		w.must(err)
+		if rep := w.run(w.keeper(time.Hour), false); rep.Files != 0 || rep.Stopped == "" || len(w.files()) != 1 {
+			t.Errorf("report: %+v", rep)
+		}
 	}
+	f(nil, commitlib.PropWatermarks)
+	f(map[string]string{"gc.enabled": "no"})
 }
 
 var _ maintain.Task = (*Keeper)(nil)

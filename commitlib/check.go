@@ -26,7 +26,7 @@ func Advice(err error) string {
 			"it still counts what the retained snapshots hold"
 	case errors.Is(err, ErrReplaced):
 		return "to go on with the new contents, remove the member \"root\" from the property " + PropWatermarks +
-			"; to begin anew, drop the table and let ingestd make it"
+			"; to begin anew, drop the table, and its files with it, and let ingestd make it"
 	case errors.Is(err, errFormat):
 		return "Firn writes format version 2 only: recreate the table with 'format-version'='2'"
 	case errors.Is(err, errElsewhere):
@@ -45,7 +45,7 @@ func checkFiles(t *catalog.Table, r *Request) *refusal {
 			"the table was moved: move it back, or drop it and let ingestd make it anew",
 		}
 	}
-	const replaced = "the table was replaced or its columns changed by hand: undo that, or drop the table and let ingestd make it anew"
+	const replaced = "the table was replaced or its columns changed by hand: undo that, or drop the table, and its files with it, and let ingestd make it anew"
 	schema := m.Schema(r.SchemaID)
 	if schema == nil || SchemaHash(schema) != r.SchemaHash {
 		return &refusal{fmt.Sprintf("schema %d is not what the files were written with", r.SchemaID), replaced}

@@ -77,7 +77,8 @@ func stopped(err error) error {
 	case errors.As(err, &unfit):
 		return stop(TableUnfit, choiceResume)
 	case errors.Is(err, catalog.ErrNoTable):
-		return stop(TableMissing, "restore the table and resume it", "PUT the table to make it anew for new events, while these wait")
+		return stop(TableMissing, "restore the table and resume it",
+			"move what is left in its folder away, and PUT the table to make it anew for new events, while these wait")
 	case errors.Is(err, eventlog.ErrWatermarkAhead):
 		return &Stop{Reason: WatermarkAhead, Err: err, Choices: []string{
 			"this directory is an older copy: if it was restored on purpose and the original is gone for good, restart if this log is still the open one, then resume the table, which takes the table's count as it is",

@@ -65,7 +65,7 @@ func (c *Committer) Rewrite(ctx context.Context, rw *Rewrite) (Result, error) {
 	if err := rw.validate(); err != nil {
 		return Result{Outcome: Rejected, Reason: err.Error(), Advice: "report it: the rewrite was planned wrongly"}, nil
 	}
-	r := &rewriting{run: run{Committer: c, id: rw.Table, began: c.cfg.Clock()}, rw: rw}
+	r := &rewriting{run: run{Committer: c, id: rw.Table, began: c.cfg.Clock()}, rw: rw, mostHeld: heldManifests}
 	if p := c.parents.take(rw.Table); p != nil && r.began.Sub(p.asOf) < MaxParentAge {
 		// A refresh is cheap beside the manifests to read.
 		r.parent, r.outdated, r.wary, r.plain = p, true, max(0, p.wary-1), max(0, p.plain-1)

@@ -537,3 +537,38 @@ func TestRewriteKeepsNoOldParent(t *testing.T) {
 		t.Errorf("%d loads from nothing for an old parent, want 1", cat.loads-had)
 	}
 }
+
+// TestRewriteHoldsFewManifests: beyond a bound they are written as they are made, and serve as the others do, also after a
+// conflict.
+func TestRewriteHoldsFewManifests(t *testing.T) {
+	for _, most := range []int64{0, heldManifests} {
+		w := newWorld(t)
+		c := w.committer()
+		a := w.log()
+		var reqs []*Request
+		for i := range Seq(6) {
+			reqs = append(reqs, w.request(a, i+1, i+1))
+			w.commit(c, applied, reqs[i])
+		}
+		r := &rewriting{run: run{Committer: c, id: w.id, began: w.clock()}, rw: w.joined(reqs...), mostHeld: most}
+		w.must(r.load(t.Context()))
+		list, err := c.manifests(t.Context(), r.parent)
+		w.must(err)
+		f, why, err := r.find(t.Context(), list)
+		if err != nil || why != "" || len(f.gone) != len(reqs) {
+			t.Fatalf("found %+v, %q, %v", f, why, err)
+		}
+		for _, m := range f.gone {
+			if held := m.body != nil; held != (most > 0) {
+				t.Errorf("at most %d bytes: manifest %q is held: %v", most, m.key, held)
+			} else if !held {
+				w.object(objstore.Location(w.store, m.key))
+			}
+		}
+		w.commit(w.committer(), applied, w.request(a, 7, 7)) // a conflict, for what was found
+		if res, err := r.rewrite(t.Context()); err != nil || res.Outcome != Applied || c.Counters().Conflicts != 1 {
+			t.Fatalf("rewrite: %+v (%v), %d conflicts", res, err, c.Counters().Conflicts)
+		}
+		w.holds(map[uuid.UUID]Seq{a: 7})
+	}
+}

@@ -29,6 +29,11 @@ type rewritten struct {
 	gone     totals    // of those
 }
 
+// heldManifests bounds, in bytes, the manifests that are kept until all files are found: most rewrites have fewer, write
+// them side by side, and write nothing that is dropped. What is beyond is written at once, one after another, so that a
+// rewrite in a table of a million files takes the memory of a few manifests.
+const heldManifests = 2 * mergeTarget
+
 // find looks for every file that leaves among the live files of the list's manifests, and builds what takes the place
 // of those manifests. why says that the rewrite is to be dropped. errUnwritable: a manifest is gone or damaged.
 func (r *rewriting) find(ctx context.Context, list *manifest.List) (f *found, why string, err error) {
@@ -45,6 +50,7 @@ func (r *rewriting) find(ctx context.Context, list *manifest.List) (f *found, wh
 	kept := make(map[string]*rewritten)
 	seen := make(map[string]bool, len(wanted))
 	var gone totals
+	var held int64
 	for i := range entries {
 		l := &entries[i]
 		if l.AddedFiles == 0 && l.ExistingFiles == 0 {
@@ -66,6 +72,13 @@ func (r *rewriting) find(ctx context.Context, list *manifest.List) (f *found, wh
 		}
 		if kept[l.Path] = m; m == nil {
 			continue
+		}
+		if held += int64(len(m.body)); held > r.mostHeld && m.body != nil {
+			held -= int64(len(m.body))
+			m.key = r.manifestKey(r.newUUID(), 0)
+			if err := r.putManifest(ctx, &m.newManifest); err != nil {
+				return nil, "", err
+			}
 		}
 		f.gone[l.Path] = m
 		for _, path := range m.removed {

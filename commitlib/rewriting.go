@@ -19,6 +19,7 @@ type rewriting struct {
 	rewritten map[string]*rewritten // what was made of each manifest that was read, by its path, for the next attempt; nil: nothing
 	added     *rewritten            // the manifest of rw.Add
 	madeAt    time.Time             // when the oldest of those that this attempt names was made
+	mostHeld  int64                 // heldManifests; less in tests
 	gone      totals                // of what leaves
 	fresh     totals                // of what comes
 }

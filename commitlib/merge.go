@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"firn/commitlib/iceberg"
 	"firn/commitlib/manifest"
 	"firn/commitlib/objstore"
 )
@@ -85,6 +86,31 @@ func mergeable(entries []manifest.ListEntry, at int) (group, empty []manifest.Li
 	return group, empty
 }
 
+// writable leaves out manifests that no merge can write, as their partition spec is gone, or a column that it needs: they
+// would be tried first each time, and no others would be merged.
+func writable(m *iceberg.Metadata, entries []manifest.ListEntry) []manifest.ListEntry {
+	schema, known := m.CurrentSchema(), make(map[int]bool)
+	can := func(id int) bool {
+		spec, ok := m.Spec(id)
+		return ok && !slices.ContainsFunc(spec.Fields, func(f iceberg.PartitionField) bool {
+			column, ok := schema.FieldByID(f.SourceID)
+			if !ok {
+				return f.Transform != iceberg.TransformVoid
+			}
+			_, err := iceberg.ResultType(f.Transform, column.Type)
+			return err != nil
+		})
+	}
+	return slices.DeleteFunc(entries, func(e manifest.ListEntry) bool {
+		ok, asked := known[e.SpecID]
+		if !asked {
+			ok = can(e.SpecID)
+			known[e.SpecID] = ok
+		}
+		return !ok && e.AddedFiles+e.ExistingFiles > 0
+	})
+}
+
 // merged is what a commit does to the list beside adding to it.
 type merged struct {
 	entry *manifest.ListEntry // takes the place of what is gone; nil: nothing does
@@ -112,7 +138,7 @@ func (r *run) mergeList(ctx context.Context, list *manifest.List) (*merged, erro
 	if err != nil {
 		return nil, err
 	}
-	group, empty := mergeable(entries, r.cfg.MergeManifests)
+	group, empty := mergeable(writable(r.parent.table.Metadata, entries), r.cfg.MergeManifests)
 	if len(group)+len(empty) == 0 {
 		return nil, nil
 	}

@@ -367,6 +367,35 @@ func TestTroubleInMergingHoldsUpNothing(t *testing.T) {
 	f("the store does not take the merged manifest", broken(objstore.OpPut))
 }
 
+// Manifests of a spec whose column was dropped cannot be written anew: they stay, and keep no others from being merged.
+func TestManifestsOfADroppedColumnHoldUpNoOthers(t *testing.T) {
+	w := newWorld(t)
+	m := *w.load().Metadata
+	m.Specs = append(slices.Clone(m.Specs),
+		iceberg.PartitionSpec{ID: 7, Fields: []iceberg.PartitionField{{SourceID: 4711, FieldID: 1007, Name: "dropped", Transform: "identity"}}},
+		iceberg.PartitionSpec{ID: 8, Fields: []iceberg.PartitionField{{SourceID: 4711, FieldID: 1008, Name: "void", Transform: iceberg.TransformVoid}}})
+	at := m.DefaultSpecID
+	f := func(want int, specs ...int) {
+		t.Helper()
+		var entries []manifest.ListEntry
+		for _, id := range specs {
+			for range 3 {
+				entries = append(entries, manifest.ListEntry{Path: fmt.Sprint(len(entries)), SpecID: id, AddedFiles: 1, Length: 1})
+			}
+		}
+		entries = append(entries, manifest.ListEntry{Path: "gone", SpecID: specs[0], DeletedFiles: 1})
+		group, empty := mergeable(writable(&m, entries), 3)
+		if len(empty) != 1 || (want < 0) != (len(group) == 0) || want >= 0 && group[0].SpecID != want {
+			t.Errorf("of the specs %v: merged %+v, left out %+v", specs, group, empty)
+		}
+	}
+	f(at, 7, at)
+	f(at, at, 7)
+	f(-1, 7)
+	f(8, 7, 8)
+	f(-1, 99)
+}
+
 // A caller that is short of time gets its commit without the merge.
 func TestMergeLeavesTheCallerItsTime(t *testing.T) {
 	w, c, log, last := due(t, 0)

@@ -1,7 +1,6 @@
 package objstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,16 +168,16 @@ func (d *Dir) walk(ctx context.Context, folder, prefix string, fn func(Info) err
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("list %q: %w", prefix, err)
 	}
-	entries, err := d.sorted(folder)
+	names, err := d.sorted(folder)
 	if err != nil {
 		return fmt.Errorf("list %q: %w", prefix, err)
 	}
-	for _, e := range entries {
-		key := folder + e.name
+	for _, name := range names {
+		key := folder + name
 		if !strings.HasPrefix(key, prefix) {
 			continue
 		}
-		if e.folder {
+		if isFolder(name) {
 			err = d.walk(ctx, key, prefix, fn)
 		} else {
 			err = d.listObject(key, prefix, fn)
@@ -190,9 +189,9 @@ func (d *Dir) walk(ctx context.Context, folder, prefix string, fn func(Info) err
 	return nil
 }
 
-// sorted reads one folder, "" or ending in a slash, in the order of the keys: a folder sorts as its name with a slash,
+// sorted reads one folder, "" or ending in a slash, in the order of the keys: a folder's name has a slash at its end,
 // so that "a.b" comes before "a/b". It leaves out what no key names, Dir's own folder among it.
-func (d *Dir) sorted(folder string) ([]entry, error) {
+func (d *Dir) sorted(folder string) ([]string, error) {
 	if folder != "" && checkKey(folder[:len(folder)-1]) != nil {
 		return nil, nil // no key begins so
 	}
@@ -208,15 +207,22 @@ func (d *Dir) sorted(folder string) ([]entry, error) {
 			return nil, err
 		}
 	}
-	entries = slices.DeleteFunc(entries, func(e entry) bool { return checkKey(folder+e.name) != nil })
-	for i, e := range entries {
-		if e.folder {
-			entries[i].name += "/"
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if checkKey(folder+e.name) != nil {
+			continue
 		}
+		if e.folder {
+			e.name += "/"
+		}
+		names = append(names, e.name)
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
-	return entries, nil
+	slices.Sort(names)
+	return names, nil
 }
+
+// isFolder says that a name which sorted returned is a folder's.
+func isFolder(name string) bool { return strings.HasSuffix(name, "/") }
 
 func (d *Dir) listObject(key, prefix string, fn func(Info) error) error {
 	st, err := d.sys.stat(d.path(key))

@@ -42,15 +42,15 @@ func (d *Dir) Folders(ctx context.Context, prefix string, fn func(name string) e
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("list folders in %q: %w", prefix, err)
 	}
-	entries, err := d.sorted(prefix)
+	names, err := d.sorted(prefix)
 	if err != nil {
 		return fmt.Errorf("list folders in %q: %w", prefix, err)
 	}
-	for _, e := range entries {
-		if !e.folder {
+	for _, name := range names {
+		if !isFolder(name) {
 			continue
 		}
-		if err := fn(strings.TrimSuffix(e.name, "/")); err != nil {
+		if err := fn(strings.TrimSuffix(name, "/")); err != nil {
 			return err
 		}
 	}

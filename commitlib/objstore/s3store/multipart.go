@@ -40,7 +40,7 @@ type upload struct {
 	guarded bool
 
 	mu    sync.Mutex            // protects all below
-	parts []types.CompletedPart // in the order in which they arrived
+	parts []types.CompletedPart // by number, whatever the order in which they arrive
 	err   error                 // of the first part that could not be sent
 }
 
@@ -92,7 +92,8 @@ func (u *upload) send(ctx context.Context, number int, body []byte) {
 		}
 		return
 	}
-	u.parts = append(u.parts, types.CompletedPart{PartNumber: in.PartNumber, ETag: etag, ChecksumCRC32C: in.ChecksumCRC32C})
+	u.parts = append(u.parts, make([]types.CompletedPart, max(0, number-len(u.parts)))...)
+	u.parts[number-1] = types.CompletedPart{PartNumber: in.PartNumber, ETag: etag, ChecksumCRC32C: in.ChecksumCRC32C}
 }
 
 func (u *upload) failure() error {
@@ -103,7 +104,6 @@ func (u *upload) failure() error {
 
 // complete is step 3, once no part is on its way any more.
 func (u *upload) complete(ctx context.Context, size int64, crc uint32, cond objstore.Condition) (objstore.Info, error) {
-	slices.SortFunc(u.parts, func(a, b types.CompletedPart) int { return int(*a.PartNumber - *b.PartNumber) })
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &u.at.bucket, Key: &u.at.key, UploadId: &u.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
 		ChecksumCRC32C: encodeCRC(crc), ChecksumType: types.ChecksumTypeFullObject, MpuObjectSize: &size,

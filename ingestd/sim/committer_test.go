@@ -95,8 +95,8 @@ func (p *process) invoke(ctx context.Context, name string, inner *commitlib.Comm
 		return failed
 	}
 	after := inner.Counters()
-	w.seen["snapshots expired"] += int(after.Expired - before.Expired)
-	w.seen["manifests merged"] += int(after.Merged - before.Merged)
+	w.count("snapshots expired", after.Expired-before.Expired)
+	w.count("manifests merged", after.Merged-before.Merged)
 	if w.trace != nil {
 		w.step("%s took %s of %s since %s: applied %d skipped %d gaps %d overlaps %d too old %d rejected %d, failed %v",
 			name, names(w, batch), t.id.Name, began, after.Applied-before.Applied, after.Skipped-before.Skipped,

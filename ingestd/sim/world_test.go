@@ -159,6 +159,12 @@ func (w *world) step(format string, args ...any) {
 	}
 }
 
+// count notes that something happened n times, without a line of the trace.
+func (w *world) count(what string, n uint64) {
+	defer w.turn()()
+	w.seen[what] += int(n)
+}
+
 // bad notes a violation.
 func (w *world) bad(format string, args ...any) {
 	msg := fmt.Sprintf(format, args...)

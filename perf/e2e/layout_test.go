@@ -17,7 +17,7 @@ var homes = map[string][]string{
 	"github.com/hamba/avro/":                   {"firn/commitlib/manifest"},
 	"github.com/parquet-go/":                   {"firn/commitlib/datafile"},
 	"github.com/linxGnu/grocksdb":              {"firn/ingestd/kv/rocks"},
-	"github.com/aws/aws-lambda-go/":            {"firn/flushlambda"},
+	"github.com/aws/aws-lambda-go/":            {"firn/flushlambda", "firn/flushlambda/compactor"},
 	"github.com/aws/aws-sdk-go-v2/service/s3":  {"firn/commitlib/objstore/s3store"},
 	"github.com/aws/aws-sdk-go-v2/service/sqs": {"firn/commitlib/fifo"},
 	"github.com/aws/aws-sdk-go-v2/credentials": {"firn/commitlib/awsenv"},

@@ -78,7 +78,9 @@ func (svc *service) poll(ctx context.Context) error {
 	if svc.settings.MaintainInterval > 0 {
 		var rounds sync.WaitGroup
 		defer rounds.Wait()
-		rounds.Go(func() { svc.rounds.Run(ctx) })
+		maintaining, end := context.WithCancel(ctx)
+		defer end() // also where the queue cannot be used
+		rounds.Go(func() { svc.rounds.Run(maintaining) })
 	}
 	p := &poller{queue: svc.queue, log: svc.log}
 	p.handle = func(ctx context.Context, msgs []commitlib.Message) []string { return svc.handler.handle(ctx, msgs, "") }

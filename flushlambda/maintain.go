@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -104,22 +103,9 @@ func (svc *service) maintain(ctx context.Context, order maintain.Options) (maint
 	return answer, err
 }
 
-// newRounds makes what maintains the tables of the namespaces. They come in another order each time, so that each gets
-// its turn where there is not time for all.
+// newRounds makes what maintains the tables of the namespaces.
 func newRounds(lake *warehouse.Warehouse, s settings, svc *service) *maintain.Rounds {
-	tables := func(ctx context.Context) (ids []catalog.Ident, err error) {
-		for _, namespace := range s.Namespaces {
-			names, err := lake.Catalog.List(ctx, namespace)
-			if err != nil {
-				return nil, err
-			}
-			for _, name := range names {
-				ids = append(ids, catalog.Ident{Namespace: namespace, Name: name})
-			}
-		}
-		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-		return ids, nil
-	}
+	tables := maintain.Shuffled(maintain.Tables(lake.Catalog, s.Namespaces...))
 	r := maintain.NewRounds(tables, svc.log, maintain.NewSweeper(lake.Catalog, lake.Store, maintain.Config{Log: svc.log}))
 	r.Every = s.MaintainInterval
 	return r

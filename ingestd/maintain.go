@@ -21,15 +21,8 @@ const stalledAfter = 15 * time.Minute
 
 // newRounds makes what maintains the tables of the namespace. A kind of maintenance is a task more.
 func newRounds(lake *warehouse.Warehouse, cfg Config, logger *slog.Logger) *maintain.Rounds {
-	tables := func(ctx context.Context) (ids []catalog.Ident, err error) {
-		names, err := lake.Catalog.List(ctx, cfg.Namespace)
-		for _, name := range names {
-			ids = append(ids, catalog.Ident{Namespace: cfg.Namespace, Name: name})
-		}
-		return ids, err
-	}
 	sweeper := maintain.NewSweeper(lake.Catalog, lake.Store, maintain.Config{Log: logger})
-	r := maintain.NewRounds(tables, logger, sweeper)
+	r := maintain.NewRounds(maintain.Tables(lake.Catalog, cfg.Namespace), logger, sweeper)
 	r.Every = cfg.MaintainInterval
 	return r
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"firn/commitlib"
@@ -63,20 +62,7 @@ func open(s settings, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	// In another order each time, so that each table gets its turn where there is not time for all.
-	tables := func(ctx context.Context) (ids []catalog.Ident, err error) {
-		for _, namespace := range s.Namespaces {
-			names, err := w.Catalog.List(ctx, namespace)
-			if err != nil {
-				return nil, err
-			}
-			for _, name := range names {
-				ids = append(ids, catalog.Ident{Namespace: namespace, Name: name})
-			}
-		}
-		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-		return ids, nil
-	}
+	tables := maintain.Shuffled(maintain.Tables(w.Catalog, s.Namespaces...))
 	task := compact.NewTask(c, func(catalog.Ident) int64 { return 0 })
 	return &service{rounds: maintain.NewRounds(tables, log, task), log: log}, nil
 }
